@@ -1,0 +1,222 @@
+//! The seam between gateways: what a room's log promises, and who keeps it.
+//!
+//! A gateway holds one [`Broker`] handle and the two receivers of its [`Deliveries`]. The verbs
+//! only enqueue: none waits, none calls back, so the trait needs no async and works as
+//! `Arc<dyn Broker>`. What comes of them arrives as deliveries, in one order per room.
+//!
+//! Batching towards a server, and the envelope between nodes, live below this trait; everything
+//! above it sees rooms, entries and events.
+//!
+//! [`embedded`] keeps the log in this process: a single node needs nothing else, and several
+//! nodes on one [`embedded::Bus`] are a cluster without a network.
+
+pub mod embedded;
+#[cfg(feature = "testing")]
+pub mod faulty;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use protocol::cursor::{Cursor, Epoch, Seq};
+use protocol::event::Event;
+use protocol::ids::{Address, BootId, RoomId, UserId};
+use tokio::sync::{mpsc, oneshot};
+
+/// The fabric as one gateway sees it.
+///
+/// # Contract
+/// Every implementation keeps these promises; `tests/conformance` has one test for each.
+///
+/// 1. An event acked with `stored: true` is in the room's log, once.
+/// 2. A room's log has one order, the same for every node.
+/// 3. Events that one node publishes to one room enter the log in the order of the calls.
+/// 4. After `subscribe` comes exactly one [`RoomDelivery::Opened`], before any entry of the room.
+/// 5. After `Opened` comes every entry after its head, in order, each linked to the one before by
+///    `prev`; a node receives its own publications exactly as it receives others'.
+/// 6. `fetch` is answered by one [`RoomDelivery::Fetched`]: every entry after the cursor up to
+///    the last one delivered before it, or nothing at all if any of them is gone.
+/// 7. After `unsubscribe` late deliveries may come; soon there are none.
+/// 8. What is sent to an address arrives at that node at most once, in the order of the calls;
+///    what is sent to a user or to everybody arrives at every node at most once.
+/// 9. Counts reach the other nodes that are subscribed to the room, and count for nothing once
+///    their node is gone.
+/// 10. A full queue is answered with [`Busy`], and nothing was accepted.
+pub trait Broker: Send + Sync + 'static {
+    /// The node this handle belongs to, in this life of it.
+    fn boot(&self) -> BootId;
+
+    /// How long after the end of a slot its entries may still arrive, in milliseconds: 0 when
+    /// this node sees its log directly, about one network round trip otherwise.
+    fn grace_ms(&self) -> u64;
+
+    /// Appends an event to the room's log.
+    ///
+    /// # Errors
+    /// [`Busy`] if the publish queue is full. Later failures come with the ack.
+    fn publish(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy>;
+
+    /// Starts the deliveries of a room to this node.
+    ///
+    /// # Errors
+    /// [`Busy`] if the command queue is full.
+    fn subscribe(&self, room: &RoomId) -> Result<(), Busy>;
+
+    /// Ends the deliveries of a room to this node.
+    ///
+    /// # Errors
+    /// [`Busy`] if the command queue is full; the caller tries again later.
+    fn unsubscribe(&self, room: &RoomId) -> Result<(), Busy>;
+
+    /// Asks for the entries of a subscribed room after a cursor.
+    ///
+    /// # Errors
+    /// [`Busy`] if the command queue is full.
+    fn fetch(&self, room: &RoomId, after: Cursor) -> Result<(), Busy>;
+
+    /// Sends a payload past all logs, to one connection, to a user's connections, or to all.
+    ///
+    /// # Errors
+    /// [`Busy`] if the queue is full.
+    fn send(&self, to: Recipient, payload: Bytes) -> Result<(), Busy>;
+
+    /// Tells the other nodes what this node counts in a room.
+    ///
+    /// # Errors
+    /// [`Busy`] if the command queue is full; the next report makes up for it.
+    fn report(&self, room: &RoomId, counts: Counts) -> Result<(), Busy>;
+}
+
+/// The queue is full; nothing was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the broker's queue is full")]
+pub struct Busy;
+
+/// The event is accepted by the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// Whether it is kept: `true` in the log, `false` delivered live at most once.
+    pub stored: bool,
+}
+
+/// Why an event was not accepted after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The fabric cannot be reached; trying again later may succeed.
+    #[error("the broker is unavailable")]
+    Unavailable,
+}
+
+/// The ack of a published event, to be awaited.
+#[derive(Debug)]
+pub struct PendingAck(oneshot::Receiver<Result<Ack, PublishError>>);
+
+impl PendingAck {
+    /// A pending ack and the sender that answers it.
+    pub fn channel() -> (oneshot::Sender<Result<Ack, PublishError>>, Self) {
+        let (answer, pending) = oneshot::channel();
+        (answer, Self(pending))
+    }
+}
+
+impl Future for PendingAck {
+    type Output = Result<Ack, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A broker that is dropped with the ack pending can no longer promise anything.
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|answer| answer.unwrap_or(Err(PublishError::Unavailable)))
+    }
+}
+
+/// What a broker hands to its gateway. Two queues, so that a flood in a room delays no signal.
+#[derive(Debug)]
+pub struct Deliveries {
+    /// Everything about rooms.
+    pub rooms: mpsc::Receiver<(RoomId, RoomDelivery)>,
+    /// What was sent to connections, users or everybody.
+    pub direct: mpsc::Receiver<Directed>,
+}
+
+/// One entry of a room's log: one or several events that were stored together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub seq: Seq,
+    /// The number of the entry before it in this room, 0 if there is none.
+    pub prev: Seq,
+    /// When its publisher made it, in milliseconds since 1970; decides its slot.
+    pub origin_ms: u64,
+    /// Its events, in order.
+    pub events: Arc<[Event]>,
+}
+
+/// Something about a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoomDelivery {
+    /// The room is subscribed. Everything after `head` will follow.
+    Opened {
+        /// The last entry before the deliveries start.
+        head: Cursor,
+        /// The newest entries up to the head, oldest first (bounded by the broker).
+        recent: Vec<Entry>,
+    },
+    /// The next entry of the log.
+    Entry {
+        /// The numbering it belongs to.
+        epoch: Epoch,
+        /// The entry.
+        entry: Entry,
+    },
+    /// The answer to a fetch.
+    Fetched {
+        /// The cursor that was asked for.
+        after: Cursor,
+        /// Every entry after it, oldest first; `None` if any of them is gone.
+        entries: Option<Vec<Entry>>,
+    },
+    /// What another node counts in this room now; replaces what it counted before.
+    Counts {
+        /// The other node.
+        node: BootId,
+        /// Its counts.
+        counts: Counts,
+    },
+    /// Another node is gone, and what it counted with it (its likes stay counted).
+    NodeGone {
+        /// The other node.
+        node: BootId,
+    },
+}
+
+/// What one node counts in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Viewers joined on that node now.
+    pub online: u32,
+    /// Likes received by that node in this life of it.
+    pub likes: u64,
+}
+
+/// Where a payload goes that is not for a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipient {
+    /// One connection.
+    Address(Address),
+    /// Every connection of a user.
+    User(UserId),
+    /// Every connection.
+    Everybody,
+}
+
+/// A payload that was sent to connections of this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directed {
+    /// Which connections.
+    pub to: Recipient,
+    /// A complete message of the protocol, as JSON text.
+    pub payload: Bytes,
+}

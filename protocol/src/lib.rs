@@ -1,0 +1,24 @@
+//! The Barrage wire protocol: what travels between clients and gateways, and between gateways.
+//!
+//! Floor 0 of the house. Everything here is a pure function of its arguments: no runtime, no
+//! clock, no source of randomness (times and random bytes come in as parameters), which the
+//! manifest of this crate enforces.
+//!
+//! One danmaku passes these modules in this order:
+//! [`frame`] (bytes of a client's WebSocket frame) → [`deflate`] (if it came compressed) →
+//! [`from_client`] (decode in place) → [`event`] (render its final JSON, once in its life) →
+//! [`slot`] and [`select`] (which batch, and who is left out) → [`to_client`] (splice a batch) →
+//! [`frame`] again (one complete server frame for everybody).
+
+pub mod close;
+pub mod cursor;
+pub mod deflate;
+pub mod event;
+pub mod frame;
+pub mod from_client;
+pub mod ids;
+pub mod limits;
+pub mod refusal;
+pub mod select;
+pub mod slot;
+pub mod to_client;

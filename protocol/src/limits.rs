@@ -1,0 +1,66 @@
+//! Sizes and counts, with the arithmetic that ties them together.
+//!
+//! These are the limits that hold for every gateway because they are part of the protocol, and
+//! the defaults of those that an operator may change. All are told to clients in `welcome`.
+
+/// A room's name, in bytes of UTF-8: as base64url it still fits a broker subject token.
+pub const ROOM_ID_BYTES_MAX: usize = 96;
+/// A user's id, in bytes of UTF-8.
+pub const USER_ID_BYTES_MAX: usize = 64;
+/// A user's display name, in characters.
+pub const USER_NAME_CHARS_MAX: usize = 32;
+/// An idempotency key, in characters.
+pub const KEY_CHARS_MAX: usize = 64;
+/// The text of a chat event, in characters.
+pub const TEXT_CHARS_MAX: usize = 200;
+/// Emotes in one chat event.
+pub const EMOTES_MAX: usize = 16;
+/// Newest events that a `join` may ask for.
+pub const HISTORY_EVENTS_MAX: usize = 100;
+/// Likes that one publish may carry (clients collect the taps of a second).
+pub const LIKES_PER_PUBLISH_MAX: u32 = 50;
+/// The JSON of an opaque body (`x-…`, gift, paid, system), in bytes.
+pub const BODY_BYTES_MAX: usize = 8 * 1024;
+/// How deep objects and arrays may nest in a client's message.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// One message of a viewer, in bytes, after inflating.
+pub const VIEWER_FRAME_BYTES_MAX: usize = 16 * 1024;
+/// One message of a peer, or of a client that has not joined yet, in bytes, after inflating.
+pub const PEER_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Rooms that one connection may be in as viewer.
+pub const ROOMS_PER_CONNECTION_MAX: usize = 32;
+
+/// Events that a resume may replay; above it the client starts over with `recovered: false`.
+pub const RESUME_EVENTS_MAX: usize = 1_000;
+/// Bytes of event JSON that a resume may replay.
+pub const RESUME_BYTES_MAX: usize = 256 * 1024;
+
+/// Messages in a client's control lane.
+pub const CONTROL_LANE_MESSAGES_MAX: usize = 256;
+/// Bytes in a client's control lane.
+pub const CONTROL_LANE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of batches kept for a client that does not read.
+pub const UNSENT_BYTES_MAX: usize = 512 * 1024;
+
+const _: () = assert!(
+    BODY_BYTES_MAX < VIEWER_FRAME_BYTES_MAX,
+    "a body fits the frame it comes in"
+);
+const _: () = assert!(
+    VIEWER_FRAME_BYTES_MAX <= PEER_FRAME_BYTES_MAX,
+    "joining never widens"
+);
+const _: () = assert!(
+    RESUME_BYTES_MAX < CONTROL_LANE_BYTES_MAX,
+    "a replay fits the lane it goes out on"
+);
+const _: () = assert!(
+    HISTORY_EVENTS_MAX <= RESUME_EVENTS_MAX,
+    "history is never larger than a replay"
+);
+// A character of the text is at most 4 bytes of UTF-8, or 6 of JSON escapes (\u0000).
+const _: () = assert!(
+    TEXT_CHARS_MAX * 6 < BODY_BYTES_MAX,
+    "a chat text fits a body"
+);
