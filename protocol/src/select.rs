@@ -89,15 +89,13 @@ pub fn select(candidates: &[Candidate], budget: Budget) -> Vec<Fate> {
     if candidates.len() <= budget.chat {
         return fates;
     }
-    let mut left = budget.total();
     let mut ranked: Vec<(Class, Reverse<u8>, u64, usize)> = Vec::new();
-    for candidate in candidates {
-        match candidate.class {
-            Class::Control | Class::Moderation => left = left.saturating_sub(1),
-            Class::Paid | Class::Staff | Class::Chat | Class::Ambient => {}
-        }
-    }
-    for candidate in candidates {
+    let unconditional = candidates
+        .iter()
+        .filter(|c| matches!(c.class, Class::Control | Class::Moderation))
+        .count();
+    let mut left = budget.total().saturating_sub(unconditional);
+    for (at, candidate) in candidates.iter().enumerate() {
         match candidate.class {
             Class::Control | Class::Moderation => {}
             Class::Paid if left > 0 => left -= 1,
