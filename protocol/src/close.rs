@@ -138,10 +138,7 @@ mod tests {
         assert!(!CloseReason::Kicked.may_reconnect());
         for reason in CloseReason::ALL {
             let code = reason.code();
-            assert!(
-                (1000..=1011).contains(&code) || (4000..5000).contains(&code),
-                "{code}"
-            );
+            assert!((1000..=1011).contains(&code) || (4000..5000).contains(&code), "{code}");
         }
     }
 

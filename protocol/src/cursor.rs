@@ -86,10 +86,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_epoch_and_sequence() {
-        let cursor = Cursor {
-            epoch: Epoch::random([0, 0, 0, 0, 0, 0, 0xab, 0xcd]),
-            seq: 42,
-        };
+        let cursor = Cursor { epoch: Epoch::random([0, 0, 0, 0, 0, 0, 0xab, 0xcd]), seq: 42 };
         assert_eq!(cursor.to_string(), "000000000000abcd:42");
     }
 

@@ -31,14 +31,8 @@ pub enum Class {
 
 impl Class {
     /// Every class, from high to low.
-    pub const ALL: [Self; 6] = [
-        Self::Control,
-        Self::Moderation,
-        Self::Paid,
-        Self::Staff,
-        Self::Chat,
-        Self::Ambient,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Control, Self::Moderation, Self::Paid, Self::Staff, Self::Chat, Self::Ambient];
 
     /// The name in `left_out` and in metrics.
     pub fn text(self) -> &'static str {
@@ -121,9 +115,7 @@ impl<'a> Kind<'a> {
 fn is_extension(text: &str) -> bool {
     text.strip_prefix("x-").is_some_and(|name| {
         (1..=32).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
+            && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
     })
 }
 
@@ -150,19 +142,12 @@ fn as_seq<S: Serializer>(roles: &[Arc<str>], serializer: S) -> Result<S::Ok, S::
 impl User {
     /// A user of whom nothing but the id is known.
     pub fn new(id: UserId) -> Self {
-        Self {
-            id,
-            name: None,
-            roles: SmallVec::new(),
-            level: None,
-        }
+        Self { id, name: None, roles: SmallVec::new(), level: None }
     }
 
     /// Whether the user's chat counts as [`Class::Staff`].
     pub fn is_staff(&self) -> bool {
-        self.roles
-            .iter()
-            .any(|role| matches!(&**role, "owner" | "moderator"))
+        self.roles.iter().any(|role| matches!(&**role, "owner" | "moderator"))
     }
 }
 
@@ -207,9 +192,7 @@ impl Default for Color {
 impl Color {
     /// Reads `#rrggbb`; `None` if it is anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text
-            .strip_prefix('#')
-            .filter(|d| d.len() == 6 && d.is_ascii())?;
+        let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.is_ascii())?;
         let byte = |at: usize| {
             let pair = &digits[at..at + 2];
             pair.bytes()
@@ -378,19 +361,14 @@ mod tests {
         }
         .render();
         let json = std::str::from_utf8(&event.json).unwrap();
-        assert!(
-            json.ends_with(r#""body":{"n":1.0e2 , "s":"\u00e9"}}"#),
-            "{json}"
-        );
+        assert!(json.ends_with(r#""body":{"n":1.0e2 , "s":"\u00e9"}}"#), "{json}");
         assert_eq!(event.class, Class::Chat);
     }
 
     #[test]
     fn colours_are_six_hexadecimal_digits() {
         assert_eq!(Color::parse("#FFcc00"), Some(Color([0xff, 0xcc, 0])));
-        for text in [
-            "", "#", "ffcc00", "#ffcc0", "#ffcc000", "#ffcc0g", "#+fcc00", "#ééé",
-        ] {
+        for text in ["", "#", "ffcc00", "#ffcc0", "#ffcc000", "#ffcc0g", "#+fcc00", "#ééé"] {
             assert_eq!(Color::parse(text), None, "{text}");
         }
     }
@@ -400,10 +378,7 @@ mod tests {
         assert_eq!(Kind::parse("paid").unwrap().class(None), Class::Paid);
         assert_eq!(Kind::parse("enter").unwrap().class(None), Class::Ambient);
         assert_eq!(Kind::parse("chat").unwrap().class(None), Class::Chat);
-        assert_eq!(
-            Kind::parse("chat").unwrap().class(Some(&moderator())),
-            Class::Staff
-        );
+        assert_eq!(Kind::parse("chat").unwrap().class(Some(&moderator())), Class::Staff);
         assert_eq!(Kind::parse("x-"), None);
         assert_eq!(Kind::parse("x-A"), None);
         assert_eq!(Kind::parse("dance"), None);

@@ -270,18 +270,12 @@ mod tests {
 
     #[test]
     fn room_names_that_clients_may_use_and_may_not() {
-        assert_eq!(
-            RoomId::parse("直播间-1").map(|r| r.as_str().to_owned()),
-            Ok("直播间-1".into())
-        );
+        assert_eq!(RoomId::parse("直播间-1").map(|r| r.as_str().to_owned()), Ok("直播间-1".into()));
         assert_eq!(RoomId::parse(""), Err(IdError::Empty));
         assert_eq!(RoomId::parse("$canary"), Err(IdError::Reserved));
         assert_eq!(RoomId::parse("a\u{202e}b"), Err(IdError::Invisible));
         assert_eq!(RoomId::parse("a\nb"), Err(IdError::Invisible));
-        assert_eq!(
-            RoomId::parse(&"x".repeat(97)),
-            Err(IdError::TooLong { max: 96 })
-        );
+        assert_eq!(RoomId::parse(&"x".repeat(97)), Err(IdError::TooLong { max: 96 }));
         assert!(RoomId::parse(&"x".repeat(96)).is_ok());
         assert!(
             RoomId::parse("*").is_ok(),

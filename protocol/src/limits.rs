@@ -43,24 +43,11 @@ pub const CONTROL_LANE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of batches kept for a client that does not read.
 pub const UNSENT_BYTES_MAX: usize = 512 * 1024;
 
-const _: () = assert!(
-    BODY_BYTES_MAX < VIEWER_FRAME_BYTES_MAX,
-    "a body fits the frame it comes in"
-);
-const _: () = assert!(
-    VIEWER_FRAME_BYTES_MAX <= PEER_FRAME_BYTES_MAX,
-    "joining never widens"
-);
-const _: () = assert!(
-    RESUME_BYTES_MAX < CONTROL_LANE_BYTES_MAX,
-    "a replay fits the lane it goes out on"
-);
-const _: () = assert!(
-    HISTORY_EVENTS_MAX <= RESUME_EVENTS_MAX,
-    "history is never larger than a replay"
-);
+const _: () = assert!(BODY_BYTES_MAX < VIEWER_FRAME_BYTES_MAX, "a body fits the frame it comes in");
+const _: () = assert!(VIEWER_FRAME_BYTES_MAX <= PEER_FRAME_BYTES_MAX, "joining never widens");
+const _: () =
+    assert!(RESUME_BYTES_MAX < CONTROL_LANE_BYTES_MAX, "a replay fits the lane it goes out on");
+const _: () =
+    assert!(HISTORY_EVENTS_MAX <= RESUME_EVENTS_MAX, "history is never larger than a replay");
 // A character of the text is at most 4 bytes of UTF-8, or 6 of JSON escapes (\u0000).
-const _: () = assert!(
-    TEXT_CHARS_MAX * 6 < BODY_BYTES_MAX,
-    "a chat text fits a body"
-);
+const _: () = assert!(TEXT_CHARS_MAX * 6 < BODY_BYTES_MAX, "a chat text fits a body");

@@ -101,20 +101,12 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that time does not cure.
     pub const fn new(code: Code, message: &'static str) -> Self {
-        Self {
-            code,
-            message,
-            retry_after: None,
-        }
+        Self { code, message, retry_after: None }
     }
 
     /// A refusal that is over after the given time.
     pub const fn until(code: Code, message: &'static str, retry_after: Duration) -> Self {
-        Self {
-            code,
-            message,
-            retry_after: Some(retry_after),
-        }
+        Self { code, message, retry_after: Some(retry_after) }
     }
 
     /// A malformed message.
@@ -137,10 +129,6 @@ mod tests {
     fn code_texts_are_unique_and_snake_case() {
         let texts: HashSet<&str> = Code::ALL.iter().map(|c| c.text()).collect();
         assert_eq!(texts.len(), Code::ALL.len());
-        assert!(
-            texts
-                .iter()
-                .all(|t| t.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
-        );
+        assert!(texts.iter().all(|t| t.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
     }
 }

@@ -23,23 +23,15 @@ pub struct Budget {
 
 impl Budget {
     /// Sends everything.
-    pub const UNLIMITED: Self = Self {
-        chat: usize::MAX / 2,
-        higher: usize::MAX / 2,
-    };
+    pub const UNLIMITED: Self = Self { chat: usize::MAX / 2, higher: usize::MAX / 2 };
 
     /// Scales a budget per second to a slot of the given length; at least one each.
     pub fn per_slot(self, tick_ms: u32) -> Self {
         let scale = |per_second: usize| {
             let scaled = (per_second as u128 * u128::from(tick_ms)).div_ceil(1000);
-            usize::try_from(scaled)
-                .unwrap_or(usize::MAX / 2)
-                .clamp(1, usize::MAX / 2)
+            usize::try_from(scaled).unwrap_or(usize::MAX / 2).clamp(1, usize::MAX / 2)
         };
-        Self {
-            chat: scale(self.chat),
-            higher: scale(self.higher),
-        }
+        Self { chat: scale(self.chat), higher: scale(self.higher) }
     }
 
     fn total(self) -> usize {
@@ -71,11 +63,7 @@ pub struct Candidate {
 
 impl From<&Event> for Candidate {
     fn from(event: &Event) -> Self {
-        Self {
-            class: event.class,
-            weight: event.weight,
-            id: event.id,
-        }
+        Self { class: event.class, weight: event.weight, id: event.id }
     }
 }
 
@@ -90,10 +78,8 @@ pub fn select(candidates: &[Candidate], budget: Budget) -> Vec<Fate> {
         return fates;
     }
     let mut ranked: Vec<(Class, Reverse<u8>, u64, usize)> = Vec::new();
-    let unconditional = candidates
-        .iter()
-        .filter(|c| matches!(c.class, Class::Control | Class::Moderation))
-        .count();
+    let unconditional =
+        candidates.iter().filter(|c| matches!(c.class, Class::Control | Class::Moderation)).count();
     let mut left = budget.total().saturating_sub(unconditional);
     for (at, candidate) in candidates.iter().enumerate() {
         match candidate.class {
@@ -101,30 +87,17 @@ pub fn select(candidates: &[Candidate], budget: Budget) -> Vec<Fate> {
             Class::Paid if left > 0 => left -= 1,
             Class::Paid => fates[at] = Fate::Held,
             Class::Staff | Class::Chat | Class::Ambient => {
-                ranked.push((
-                    candidate.class,
-                    Reverse(candidate.weight),
-                    candidate.id.lot(),
-                    at,
-                ));
+                ranked.push((candidate.class, Reverse(candidate.weight), candidate.id.lot(), at));
             }
         }
     }
     ranked.sort_unstable();
-    let staff = ranked
-        .iter()
-        .filter(|r| r.0 == Class::Staff)
-        .count()
-        .min(left);
+    let staff = ranked.iter().filter(|r| r.0 == Class::Staff).count().min(left);
     let rest = (left - staff).min(budget.chat);
     let mut staff_left = staff;
     let mut rest_left = rest;
     for (class, _, _, at) in ranked {
-        let share = if class == Class::Staff {
-            &mut staff_left
-        } else {
-            &mut rest_left
-        };
+        let share = if class == Class::Staff { &mut staff_left } else { &mut rest_left };
         if *share == 0 {
             fates[at] = Fate::LeftOut;
         } else {
@@ -158,10 +131,7 @@ impl LeftOut {
 
     /// The counts by class, zeros omitted.
     pub fn iter(&self) -> impl Iterator<Item = (Class, u32)> + '_ {
-        Class::ALL
-            .into_iter()
-            .map(|c| (c, self.0[c as usize]))
-            .filter(|(_, count)| *count > 0)
+        Class::ALL.into_iter().map(|c| (c, self.0[c as usize])).filter(|(_, count)| *count > 0)
     }
 }
 
@@ -183,18 +153,12 @@ mod tests {
     fn candidate(class: Class, weight: u8, n: u64) -> Candidate {
         let mut bytes = [0; 16];
         bytes[8..].copy_from_slice(&n.to_be_bytes());
-        Candidate {
-            class,
-            weight,
-            id: EventId::random(bytes),
-        }
+        Candidate { class, weight, id: EventId::random(bytes) }
     }
 
     fn sent(candidates: &[Candidate], budget: Budget) -> Vec<usize> {
         let fates = select(candidates, budget);
-        (0..candidates.len())
-            .filter(|at| fates[*at] == Fate::Sent)
-            .collect()
+        (0..candidates.len()).filter(|at| fates[*at] == Fate::Sent).collect()
     }
 
     const SMALL: Budget = Budget { chat: 3, higher: 2 };
@@ -219,9 +183,7 @@ mod tests {
 
     #[test]
     fn moderation_is_never_left_out_even_far_above_the_budget() {
-        let slot: Vec<_> = (0..50)
-            .map(|n| candidate(Class::Moderation, 0, n))
-            .collect();
+        let slot: Vec<_> = (0..50).map(|n| candidate(Class::Moderation, 0, n)).collect();
         assert_eq!(sent(&slot, SMALL).len(), 50);
     }
 
@@ -244,18 +206,9 @@ mod tests {
 
     #[test]
     fn a_budget_per_second_is_scaled_by_the_tick() {
-        let budget = Budget {
-            chat: 40,
-            higher: 10,
-        };
+        let budget = Budget { chat: 40, higher: 10 };
         assert_eq!(budget.per_slot(1000), budget);
-        assert_eq!(
-            budget.per_slot(250),
-            Budget {
-                chat: 10,
-                higher: 3
-            }
-        );
+        assert_eq!(budget.per_slot(250), Budget { chat: 10, higher: 3 });
         assert_eq!(budget.per_slot(1), Budget { chat: 1, higher: 1 });
         assert_eq!(Budget::UNLIMITED.per_slot(60_000), Budget::UNLIMITED);
     }

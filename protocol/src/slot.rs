@@ -23,10 +23,7 @@ impl SlotClock {
     pub fn new(room: &RoomId, tick_ms: u32) -> Self {
         assert!(tick_ms > 0, "a tick lasts at least a millisecond");
         let tick_ms = u64::from(tick_ms);
-        Self {
-            tick_ms,
-            phase_ms: room.stable_hash() % tick_ms,
-        }
+        Self { tick_ms, phase_ms: room.stable_hash() % tick_ms }
     }
 
     /// The length of a slot, in milliseconds.
@@ -42,9 +39,7 @@ impl SlotClock {
 
     /// The first moment (milliseconds since 1970) after a slot.
     pub fn end_of(self, slot: Slot) -> u64 {
-        slot.saturating_add(1)
-            .saturating_mul(self.tick_ms)
-            .saturating_add(self.phase_ms)
+        slot.saturating_add(1).saturating_mul(self.tick_ms).saturating_add(self.phase_ms)
     }
 }
 
@@ -56,14 +51,8 @@ mod tests {
     #[test]
     fn a_room_has_the_same_clock_on_every_node() {
         let room = RoomId::parse("demo").unwrap();
-        assert_eq!(
-            SlotClock::new(&room, 1000),
-            SlotClock::new(&room.clone(), 1000)
-        );
-        assert_eq!(
-            SlotClock::new(&room, 1000).phase_ms,
-            room.stable_hash() % 1000
-        );
+        assert_eq!(SlotClock::new(&room, 1000), SlotClock::new(&room.clone(), 1000));
+        assert_eq!(SlotClock::new(&room, 1000).phase_ms, room.stable_hash() % 1000);
     }
 
     #[test]
@@ -71,11 +60,7 @@ mod tests {
         let phases: std::collections::HashSet<u64> = (0..1000)
             .map(|n| SlotClock::new(&RoomId::parse(&format!("room-{n}")).unwrap(), 1000).phase_ms)
             .collect();
-        assert!(
-            phases.len() > 500,
-            "{} different phases of 1000 rooms",
-            phases.len()
-        );
+        assert!(phases.len() > 500, "{} different phases of 1000 rooms", phases.len());
     }
 
     proptest! {
