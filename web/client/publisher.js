@@ -17,6 +17,7 @@ export class Publisher {
   #clock;
   #commands;
   #ready = false;
+  #keysMade = 0;
 
   constructor(room, clock, commands) {
     this.#room = room;
@@ -83,9 +84,10 @@ export class Publisher {
     entry.resolve({ event: reply.event, stored: reply.stored !== false });
   }
 
-  /** Unique per user and room for a minute is enough; ~103 bits are plenty. */
+  /** Unique per user and room for a minute is enough; 104 random bits are plenty. */
   #makeKey() {
     const part = () => Math.floor(this.#clock.random() * 2 ** 52).toString(36);
-    return `${this.#clock.now().toString(36)}-${part()}${part()}`;
+    this.#keysMade += 1;
+    return `${this.#clock.now().toString(36)}-${this.#keysMade.toString(36)}-${part()}${part()}`;
   }
 }
