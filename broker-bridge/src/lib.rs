@@ -13,6 +13,7 @@
 pub mod embedded;
 #[cfg(feature = "testing")]
 pub mod faulty;
+mod stats;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,6 +25,8 @@ use protocol::cursor::{Cursor, Epoch, Seq};
 use protocol::event::Event;
 use protocol::ids::{Address, BootId, RoomId, UserId};
 use tokio::sync::{mpsc, oneshot};
+
+pub use self::stats::Stats;
 
 /// The fabric as one gateway sees it.
 ///
@@ -44,6 +47,9 @@ use tokio::sync::{mpsc, oneshot};
 /// 9. Counts reach the other nodes that are subscribed to the room, and count for nothing once
 ///    their node is gone.
 /// 10. A full queue is answered with [`Busy`], and nothing was accepted.
+/// 11. Once a broker has ended, pending and new publications resolve to
+///     [`PublishError::Unavailable`], other verbs are answered with [`Busy`], and its deliveries
+///     end.
 pub trait Broker: Send + Sync + 'static {
     /// The node this handle belongs to, in this life of it.
     fn boot(&self) -> BootId;
