@@ -1,2 +1,5 @@
-//! lt
+//! The measuring client of Barrage.
+mod archive;
+mod clean;
+mod danmaku;
 fn main() {}
