@@ -4,6 +4,8 @@
 //! Codes below 4000 are those of RFC 6455 section 7.4.1. Of ours, 4000 to 4499 ask the client to
 //! come back, 4500 to 4999 ask it to stay away.
 
+use serde::{Serialize, Serializer};
+
 /// Why a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
@@ -114,6 +116,12 @@ impl CloseReason {
     /// Whether a client that is closed for this reason should come back by itself.
     pub fn may_reconnect(self) -> bool {
         self.code() < 4500
+    }
+}
+
+impl Serialize for CloseReason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
     }
 }
 

@@ -263,6 +263,13 @@ pub struct Event {
     pub json: Bytes,
 }
 
+/// The final JSON, to be spliced into messages.
+impl AsRef<[u8]> for Event {
+    fn as_ref(&self) -> &[u8] {
+        &self.json
+    }
+}
+
 /// What is needed to make an [`Event`].
 #[derive(Debug)]
 pub struct Draft<'a> {

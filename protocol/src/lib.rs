@@ -5,8 +5,9 @@
 //! manifest of this crate enforces.
 //!
 //! One danmaku passes these modules in this order:
-//! [`frame`] (bytes of a client's WebSocket frame) → [`deflate`] (if it came compressed) →
-//! [`from_client`] (decode in place) → [`event`] (render its final JSON, once in its life) →
+//! [`frame`] (bytes of a client's WebSocket frame) → [`message`] (its frames put together, with
+//! [`deflate`] if they came compressed) → [`from_client`] (decode in place) → [`event`] (render
+//! its final JSON, once in its life) →
 //! [`slot`] and [`select`] (which batch, and who is left out) → [`to_client`] (splice a batch) →
 //! [`frame`] again (one complete server frame for everybody).
 
@@ -18,6 +19,7 @@ pub mod frame;
 pub mod from_client;
 pub mod ids;
 pub mod limits;
+pub mod message;
 pub mod refusal;
 pub mod select;
 pub mod slot;

@@ -15,14 +15,23 @@ pub const KEY_CHARS_MAX: usize = 64;
 pub const TEXT_CHARS_MAX: usize = 200;
 /// Emotes in one chat event.
 pub const EMOTES_MAX: usize = 16;
+/// The text that an emote stands for, in characters.
+pub const EMOTE_CODE_CHARS_MAX: usize = 32;
+/// The address of an emote's picture, in bytes.
+pub const EMOTE_URL_BYTES_MAX: usize = 256;
 /// Newest events that a `join` may ask for.
 pub const HISTORY_EVENTS_MAX: usize = 100;
 /// Likes that one publish may carry (clients collect the taps of a second).
 pub const LIKES_PER_PUBLISH_MAX: u32 = 50;
+/// Publishes of one user in 5 seconds.
+pub const PUBLISH_PER_5S: u32 = 5;
 /// The JSON of an opaque body (`x-…`, gift, paid, system), in bytes.
 pub const BODY_BYTES_MAX: usize = 8 * 1024;
 /// How deep objects and arrays may nest in a client's message.
 pub const JSON_DEPTH_MAX: usize = 32;
+
+/// The number that a `ping` may carry, in characters.
+pub const PING_TS_CHARS_MAX: usize = 32;
 
 /// One message of a viewer, in bytes, after inflating.
 pub const VIEWER_FRAME_BYTES_MAX: usize = 16 * 1024;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 /// Declares the refusal codes once: variant, wire text, meaning.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
@@ -84,6 +86,12 @@ codes! {
     Unavailable = "unavailable",
     /// The gateway failed; the fault is ours.
     Internal = "internal",
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
 }
 
 /// A refused command: what a client is told instead of its reply.

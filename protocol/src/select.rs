@@ -124,6 +124,11 @@ impl LeftOut {
         }
     }
 
+    /// Whether nothing was left out.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|count| *count == 0)
+    }
+
     /// How many in all.
     pub fn total(&self) -> u32 {
         self.0.iter().sum()
