@@ -23,7 +23,7 @@ export interface OverlaySettings {
   /** Stops motion; what arrives meanwhile is dropped when its time has passed. */
   paused: boolean;
   fontFamily: string;
-  /** Texts on screen at a time. Default 200, at most 500. */
+  /** Texts on screen at a time. Default 300, at most 500. */
   maxOnScreen: number;
   /** Default 2,000, at most 5,000. */
   queueMax: number;

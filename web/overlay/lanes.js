@@ -99,6 +99,9 @@ export class MovingLanes {
   }
 }
 
+/** Standing texts cover moving ones; more of them than this hide the picture. */
+const STANDING_SHARE = 1 / 3;
+
 /** Lanes of texts that stand still: one item each, from the top or from the bottom. */
 export class StandingLanes {
   #lanes = [];
@@ -110,7 +113,8 @@ export class StandingLanes {
 
   find(fromTop, span, density) {
     const used = this.#lanes.filter((item) => item !== undefined).length;
-    if (used + span > Math.max(span, Math.ceil(this.#lanes.length * density))) return -1;
+    const most = Math.ceil(this.#lanes.length * STANDING_SHARE * density);
+    if (used + span > Math.max(span, most)) return -1;
     return this.#firsts(fromTop, span).find((first) => this.#within(first, span).length === 0) ?? -1;
   }
 

@@ -16,7 +16,7 @@ export const DEFAULTS = Object.freeze({
   blockModes: [],
   paused: false,
   fontFamily: FONT_FAMILY,
-  maxOnScreen: 200,
+  maxOnScreen: 300,
   queueMax: 2_000,
   lateMs: 500,
   holdMs: 6_000,
