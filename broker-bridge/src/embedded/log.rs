@@ -147,3 +147,6 @@ fn weigh(entry: &Entry) -> usize {
 fn json_bytes(entry: &Entry) -> usize {
     entry.events.iter().map(|event| event.json.len()).sum()
 }
+
+#[cfg(test)]
+pub(super) mod tests;

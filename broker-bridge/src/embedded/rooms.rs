@@ -201,3 +201,6 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
