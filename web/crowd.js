@@ -2,16 +2,17 @@
 // name that ends in "(sim)", that write and like now and then and cheer when the
 // picture has a moment. In: `start`, `cheer`, `stop`. Out: traffic, `size`.
 import { BarrageClient } from './barrage.js';
-import { COLORS, LINES, MOMENTS, NAMES } from './crowd/lines.js';
+import { COLORS, LINES, MOMENTS, NAMES, Bag } from './crowd/lines.js';
 
 const SIZE = 30;
 const STAGGER_MS = 90; // thirty connections within three seconds
-const PAUSE_MS = [1_600, 5_600]; // between two lines of one person
+const PAUSE_MS = [2_000, 7_500]; // between two lines of one person
 const REST_MS = 1_250; // a gateway takes 5 publishes per 5 s from one user
 const CHEER_SHARE = 0.6;
 const LIKE_SHARE = 0.3;
 
 export class Crowd {
+  #lines = { zh: new Bag(LINES.zh), en: new Bag(LINES.en) };
   #url; #room; #onSize; #people = []; #timers = new Set(); #running = false;
 
   constructor({ url, room, onSize }) {
@@ -26,8 +27,8 @@ export class Crowd {
   start() {
     if (this.#running) return;
     this.#running = true;
-    const names = shuffled(NAMES).slice(0, SIZE);
-    names.forEach((name, index) => this.#later(index * STAGGER_MS, () => this.#enter(name)));
+    const names = new Bag(NAMES);
+    Array.from({ length: SIZE }, () => names.next()).forEach((name, index) => this.#later(index * STAGGER_MS, () => this.#enter(name)));
   }
 
   stop() {
@@ -40,14 +41,15 @@ export class Crowd {
 
   /** Many react to a moment of the picture, each a little later than the other. */
   cheer(moment) {
+    const cheers = { zh: new Bag(MOMENTS[moment].zh), en: new Bag(MOMENTS[moment].en) };
     for (const person of this.#people) {
-      if (Math.random() < CHEER_SHARE) this.#later(300 + Math.random() * 2_600, () => this.#say(person, pick(MOMENTS[moment] ?? [])));
+      if (Math.random() < CHEER_SHARE) this.#later(400 + Math.random() * 3_200, () => this.#say(person, cheers[person.tongue].next()));
     }
   }
 
   #enter(name) {
     const client = new BarrageClient({ url: this.#url, name: `${name} (sim)` });
-    const person = { client, room: client.join(this.#room), online: false, saidAt: 0, tongue: Math.random() };
+    const person = { client, room: client.join(this.#room), online: false, saidAt: 0, tongue: /\p{Script=Han}/u.test(name) ? 'zh' : 'en' };
     client.on('status', ({ state }) => {
       person.online = state === 'online';
       this.#onSize(this.size);
@@ -57,7 +59,7 @@ export class Crowd {
   }
 
   #live(person) {
-    this.#say(person, pick(person.tongue < 0.6 ? LINES.zh : LINES.en));
+    this.#say(person, this.#lines[person.tongue].next());
     if (Math.random() < LIKE_SHARE) person.room.like(1 + Math.floor(Math.random() * 3));
     const [least, most] = PAUSE_MS;
     this.#later(least + Math.random() * (most - least), () => this.#live(person));
@@ -91,12 +93,3 @@ function look() {
 }
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)];
-
-function shuffled(list) {
-  const copy = [...list];
-  for (let last = copy.length - 1; last > 0; last -= 1) {
-    const other = Math.floor(Math.random() * (last + 1));
-    [copy[last], copy[other]] = [copy[other], copy[last]];
-  }
-  return copy;
-}

@@ -8,7 +8,7 @@ import { ChatList } from './demo/chat.js';
 import { Composer } from './demo/composer.js';
 import { Likes } from './demo/hearts.js';
 import { Settings } from './demo/settings.js';
-import { hueOf, plain, takenBack } from './demo/event-text.js';
+import { amountOf, giftOf, hueOf, nameOf, plain, takenBack } from './demo/event-text.js';
 import { guestName } from './demo/guest.js';
 import { keepGlow } from './demo/glow.js';
 import { lang, number, setLang, t, translate } from './i18n.js';
@@ -20,9 +20,11 @@ const query = new URLSearchParams(location.search);
 const roomName = query.get('room') || 'demo';
 const url = socketUrl();
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
+const narrow = matchMedia('(max-width: 820px)');
+const NARROW_SCALE = 0.78; // texts on a small picture
 
 const scene = new Scene(find('scene'), { still: calm.matches });
-const overlay = new Overlay(find('flight'));
+const overlay = new Overlay(find('flight'), { text: flightText });
 const chat = new ChatList({ list: find('chat-list'), scroller: find('chat-scroll'), newer: find('newer'), accept: (event) => settings.accepts(event), onBlock: block });
 const settings = new Settings({ sheet: find('settings'), form: find('settings-form'), opener: find('open-settings'), closer: find('close-settings'), people: () => chat.people, onChange: applySettings, onName: rename });
 const composer = new Composer({ form: find('composer'), send: (body) => room.publish(body) });
@@ -47,6 +49,7 @@ function start() {
   scene.start();
   scene.addEventListener('moment', ({ detail }) => crowd.cheer(detail));
   calm.addEventListener('change', () => scene.still(calm.matches));
+  narrow.addEventListener('change', () => applySettings(settings.values));
   keepGlow(find('scene'), find('glow'), calm);
   wireButtons();
   offerCrowd();
@@ -87,6 +90,13 @@ function show({ events, leftOut, tickMs, replay, self }) {
   const young = (event) => event.ts > client.serverNow() - MISSED_FLY_MS;
   const fly = replay ? events.filter((event) => known && young(event)) : events;
   if (fly.length) overlay.push(fly, { tickMs, self });
+}
+
+/** What of an event flies: texts as they are, gifts and paid messages in words. */
+function flightText({ kind, user, body }) {
+  if (kind === 'gift') return `${nameOf(user)} ${t('gift', giftOf(body))}`;
+  if (kind === 'paid') return `${amountOf(body)} ${plain(body?.text ?? body?.message)}`.trim();
+  return ['chat', 'system', 'notice'].includes(kind) ? body?.text : '';
 }
 
 function takeBack(what) {
@@ -143,7 +153,7 @@ function showWords() {
 }
 
 function applySettings(values) {
-  overlay.set(settings.overlay);
+  overlay.set({ ...settings.overlay, fontScale: values.fontScale * (narrow.matches ? NARROW_SCALE : 1) });
   find('chat-scroll').setAttribute('aria-live', values.readAloud ? 'polite' : 'off');
 }
 

@@ -9,7 +9,7 @@ const en = {
   scroll: 'Scroll', top: 'Top', bottom: 'Bottom', reverse: 'Reverse', small: 'Small', medium: 'Normal', large: 'Large',
   white: 'White', gold: 'Gold', coral: 'Coral', rose: 'Rose', violet: 'Violet', sky: 'Sky blue', mint: 'Mint', lime: 'Lime',
   like: 'Like (key L)', fullscreen: 'Full screen', fullscreenExit: 'Leave full screen', toggle: 'Danmaku on the picture',
-  chat: 'Chat', chatLog: 'Chat messages', chatEmpty: 'What people write stands here too', newer: '{n} new', you: 'You', block: 'Hide {name}', blocked: 'Messages of {name} are hidden. Settings bring them back.',
+  chat: 'Chat', chatLog: 'Chat messages', chatEmpty: 'What people write stands here too', newer: '{n} new', block: 'Hide {name}', blocked: 'Messages of {name} are hidden. Settings bring them back.',
   emptyTitle: 'It is quiet here', emptyText: 'Write the first danmaku, and open a second tab to see it fly there too.', emptyWrite: 'Write one', emptyTab: 'Open a second tab',
   crowdStart: 'Simulate a crowd', crowdStop: 'Stop the crowd', crowdOn: 'Simulation: {n} of the people here are connections that this page made',
   crowdLine: 'A simulated crowd came in. Its names end with (sim).', crowdGone: 'The simulated crowd left.',
@@ -20,10 +20,10 @@ const en = {
   entered: '{name} came in', gift: 'sent {gift} ×{n}', paid: 'Super message', system: 'System', notice: 'Notice',
   settings: 'Settings', close: 'Close', nickname: 'Nickname', nicknameHint: 'Shown to everybody. Changing it connects again.', display: 'On the picture',
   area: 'Area', opacity: 'Opacity', speed: 'Speed', fontScale: 'Text size', density: 'Density', delayMs: 'Delay', hide: 'Hide',
-  blockWords: 'Words', blockUsers: 'People', blockModes: 'Places', listHint: 'One per line', readAloud: 'Read new messages to screen readers', accessibility: 'Accessibility', reset: 'Reset to defaults', save: 'Save',
-  wait: 'Please wait {s} s', rate_limited: 'A little slower, please. Again in {s} s', slow_mode: 'Slow mode: again in {s} s', muted: 'You are muted in this room', banned: 'You are banned from this room',
+  blockWords: 'Words', blockUsers: 'People', blockModes: 'Places', listHint: 'One per line', blockChoose: 'Choose a person…', readAloud: 'Read new messages to screen readers', accessibility: 'Accessibility', reset: 'Reset to defaults',
+  rate_limited: 'A little slower, please. Again in {s} s', slow_mode: 'Slow mode: again in {s} s', muted: 'You are muted in this room', banned: 'You are banned from this room',
   blocked_term: 'This text is not allowed here', duplicate: 'You have just said that', link_blocked: 'Links are not allowed here', held: 'A moderator will look at it first', room_silenced: 'The room is silenced at the moment',
-  unavailable: 'Not sent: no connection. Your text is kept', refused: 'Not sent: {message}', tooLong: 'Too long: at most {n} characters', sent: 'Sent',
+  unavailable: 'Not sent: no connection. Your text is kept', refused: 'Not sent: {message}', tooLong: 'Too long: at most {n} characters',
 };
 
 const zh = {
@@ -33,7 +33,7 @@ const zh = {
   scroll: '滚动', top: '顶部', bottom: '底部', reverse: '逆向', small: '小', medium: '标准', large: '大',
   white: '白色', gold: '金色', coral: '珊瑚红', rose: '玫红', violet: '紫色', sky: '天蓝', mint: '薄荷绿', lime: '青柠',
   like: '点赞（L 键）', fullscreen: '全屏', fullscreenExit: '退出全屏', toggle: '显示弹幕',
-  chat: '聊天', chatLog: '聊天消息', chatEmpty: '大家发的弹幕也会出现在这里', newer: '{n} 条新消息', you: '我', block: '屏蔽 {name}', blocked: '已屏蔽 {name}，可在设置中恢复。',
+  chat: '聊天', chatLog: '聊天消息', chatEmpty: '大家发的弹幕也会出现在这里', newer: '{n} 条新消息', block: '屏蔽 {name}', blocked: '已屏蔽 {name}，可在设置中恢复。',
   emptyTitle: '这里还很安静', emptyText: '发出第一条弹幕吧；再开一个标签页，看它在那边也飞起来。', emptyWrite: '发第一条', emptyTab: '再开一个标签页',
   crowdStart: '模拟观众', crowdStop: '停止模拟', crowdOn: '模拟中：有 {n} 位观众是本页面建立的连接',
   crowdLine: '模拟观众进场了，名字以 (sim) 结尾。', crowdGone: '模拟观众已离场。',
@@ -44,10 +44,10 @@ const zh = {
   entered: '{name} 进来了', gift: '送出 {gift} ×{n}', paid: '醒目留言', system: '系统', notice: '公告',
   settings: '设置', close: '关闭', nickname: '昵称', nicknameHint: '所有人可见，修改后会重新连接。', display: '画面弹幕',
   area: '显示区域', opacity: '不透明度', speed: '速度', fontScale: '字号', density: '密度', delayMs: '延迟', hide: '屏蔽',
-  blockWords: '关键词', blockUsers: '用户', blockModes: '类型', listHint: '每行一个', readAloud: '让读屏软件朗读新消息', accessibility: '无障碍', reset: '恢复默认', save: '保存',
-  wait: '请等 {s} 秒', rate_limited: '发得太快了，{s} 秒后再试', slow_mode: '慢速模式：{s} 秒后再发', muted: '你在本房间被禁言', banned: '你被本房间封禁',
+  blockWords: '关键词', blockUsers: '用户', blockModes: '类型', listHint: '每行一个', blockChoose: '选择要屏蔽的用户…', readAloud: '让读屏软件朗读新消息', accessibility: '无障碍', reset: '恢复默认',
+  rate_limited: '发得太快了，{s} 秒后再试', slow_mode: '慢速模式：{s} 秒后再发', muted: '你在本房间被禁言', banned: '你被本房间封禁',
   blocked_term: '内容含有不允许的词', duplicate: '刚刚发过一样的内容', link_blocked: '这里不允许发链接', held: '需要管理员先审核', room_silenced: '房间正在全员禁言',
-  unavailable: '未发送：没有连接，文字已保留', refused: '未发送：{message}', tooLong: '太长了：最多 {n} 字', sent: '已发送',
+  unavailable: '未发送：没有连接，文字已保留', refused: '未发送：{message}', tooLong: '太长了：最多 {n} 字',
 };
 
 const WORDS = { en, zh };

@@ -139,16 +139,16 @@ export class Scene extends EventTarget {
   #drawGlitter(seconds, width, top, sea) {
     const c = this.#context;
     c.fillStyle = '#ffeccb';
-    for (let row = 0; row < 26; row += 1) {
-      const near = row / 26;
-      const y = top + 3 + near * near * sea * 0.95;
-      for (let dash = 0; dash < 3; dash += 1) {
-        const phase = row * 2.4 + dash * 2.1;
-        const glow = Math.sin(seconds * (1.1 + dash * 0.3) + phase * 3);
-        if (glow < 0.1) continue;
-        const x = width * 0.78 + Math.sin(phase * 7 + seconds * 0.6) * (6 + near * width * 0.06);
-        c.globalAlpha = glow * 0.4 * (1 - near * 0.6);
-        c.fillRect(x, y, 4 + near * 20, 1 + near);
+    for (let row = 0; row < 40; row += 1) {
+      const near = row / 40;
+      const y = top + 2 + near ** 1.6 * sea * 0.98;
+      for (let dash = 0; dash < 4; dash += 1) {
+        const phase = row * 2.4 + dash * 1.7;
+        const glow = Math.sin(seconds * (0.9 + dash * 0.3) + phase * 3);
+        if (glow < 0.15) continue;
+        const x = width * 0.78 + Math.sin(phase * 7 + seconds * 0.5) * (5 + near * width * 0.075);
+        c.globalAlpha = glow * 0.38 * (1 - near * 0.75);
+        c.fillRect(x, y, 3 + glow * near * 16, 1 + near * 0.7);
       }
     }
     c.globalAlpha = 1;

@@ -15,7 +15,7 @@ const LOOKS = {
 
 export class Composer {
   #form; #text; #left; #hint; #looks; #opener; #swatch; #send; #submit;
-  #sending = false; #hintTimer = 0;
+  #hintTimer = 0;
   #look = { color: '#ffffff', mode: 'scroll', size: 'medium', ...load(KEY, {}) };
 
   constructor({ form, send }) {
@@ -51,20 +51,21 @@ export class Composer {
     if (ms) this.#hintTimer = setTimeout(() => { this.#hint.textContent = ''; }, ms);
   }
 
+  /** Empties the line at once, so that the next text can be written; a refused one comes back. */
   async #submitText() {
     const text = this.#text.value.trim();
-    if (!text || this.#sending) return this.focus();
+    if (!text) return this.focus();
     if ([...text].length > CHARS_MAX) return this.hint(t('tooLong', { n: CHARS_MAX }));
-    this.#sending = true;
+    this.#text.value = '';
+    this.#count();
     try {
       await this.#send({ text, ...this.#look });
-      if (this.#text.value.trim() === text) this.#text.value = '';
       this.hint('', 0);
     } catch (error) {
-      this.hint(refusal(error), Math.max(HINT_MS, Math.min(error.retryAfterMs ?? 0, 10_000)));
-    } finally {
-      this.#sending = false;
+      const free = this.#text.value === '';
+      if (free) this.#text.value = text;
       this.#count();
+      this.hint(free ? refusal(error) : `${refusal(error)} · “${text}”`, Math.max(HINT_MS, Math.min(error.retryAfterMs ?? 0, 10_000)));
     }
     return undefined;
   }

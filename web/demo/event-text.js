@@ -10,6 +10,9 @@ const PILED = /(\p{M}{4})\p{M}+/gu;
 /** Text without characters that disturb their surroundings. */
 export const plain = (text) => String(text ?? '').replace(UNSEEN, ' ').replace(PILED, '$1').trim();
 
+/** Text as block lists compare it: width, case and spaces make no difference. */
+export const fold = (text) => String(text ?? '').normalize('NFKC').toLowerCase().replace(/\s+/gu, '');
+
 /** A name of bounded length, never empty. */
 export function nameOf(user) {
   const name = plain(user?.name) || plain(user?.id) || '?';

@@ -1,13 +1,13 @@
 // The settings sheet: nickname, what the overlay shows and how, whom to hide.
 // In: stored values, people seen. Out: `onChange(settings)` and `onName(name)`.
 import { t } from '../i18n.js';
-import { nameOf } from './event-text.js';
+import { fold, nameOf } from './event-text.js';
 import { load, save } from './storage.js';
 
 const KEY = 'barrage.settings';
 const USERS_MAX = 200;
 const WORDS_MAX = 200;
-const DEFAULTS = { area: 0.75, opacity: 1, speed: 1, fontScale: 1, density: 1, delayMs: 0, blockWords: [], blockUsers: [], blockModes: [], readAloud: false };
+const DEFAULTS = { area: 0.75, opacity: 1, speed: 1, fontScale: 0.9, density: 1, delayMs: 0, blockWords: [], blockUsers: [], blockModes: [], readAloud: false };
 const percent = (value) => `${Math.round(value * 100)}%`;
 /** Name → least, most, step, how it is written. */
 const SLIDERS = {
@@ -58,7 +58,7 @@ export class Settings {
     const { blockUsers, blockWords } = this.values;
     if (blockUsers.some((user) => user.id === event.user?.id)) return false;
     const text = fold(event.body?.text);
-    return !blockWords.some((word) => text.includes(fold(word)));
+    return !blockWords.some((word) => fold(word) && text.includes(fold(word)));
   }
 
   block(user) {
@@ -137,7 +137,7 @@ export class Settings {
     const seen = [...this.#people()].filter(([id]) => !this.values.blockUsers.some((user) => user.id === id)).reverse();
     const choice = field('select', { name: 'blockUser', disabled: !seen.length });
     choice.setAttribute('aria-label', t('blockUsers'));
-    choice.append(new Option('+', ''), ...seen.map(([id, name]) => new Option(name, id)));
+    choice.append(new Option(t('blockChoose'), ''), ...seen.map(([id, name]) => new Option(name, id)));
     choice.addEventListener('change', () => {
       if (choice.value) this.block({ id: choice.value, name: choice.selectedOptions[0].text });
       again();
@@ -171,7 +171,6 @@ function sane(values) {
   return clean;
 }
 
-const fold = (text) => String(text ?? '').normalize('NFKC').toLowerCase();
 const field = (tag, values) => Object.assign(document.createElement(tag), values);
 
 function words(text) {
