@@ -227,7 +227,8 @@ export class Room {
    * Publishes once, also over a reconnect. Rejects with `BarrageError`;
    * `unavailable` when no answer came within 10 s, `busy` above 32 at a time.
    */
-  publish(body: ChatBody | Record<string, unknown>, options?: PublishOptions): Promise<Published>;
+  publish(body: ChatBody, options?: PublishOptions & { kind?: 'chat' }): Promise<Published>;
+  publish(body: Record<string, unknown>, options: PublishOptions & { kind: string }): Promise<Published>;
   /** Counts likes, sent together and at most once per second. */
   like(count?: number): void;
   moderate(command: Moderation): Promise<Record<string, any>>;

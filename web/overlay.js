@@ -80,7 +80,7 @@ export class Overlay {
     this.#queue.expire(nowMs, lateMs);
     const spacingMs = tickMs > 0 ? tickMs / Math.max(1, events.length) : 0;
     events.forEach((event, index) => {
-      const isSelf = self || event.self === true;
+      const isSelf = self || event?.self === true;
       const entry = this.#entryOf(event, isSelf);
       if (entry === undefined) return;
       entry.dueMs = isSelf ? nowMs : nowMs + delayMs + index * spacingMs;

@@ -8,6 +8,7 @@ const WAITING_MAX = 64;
 
 /** The address to load, or undefined when it is none of ours. */
 export function emoteUrl(url, pageUrl) {
+  if (typeof url !== 'string' || url === '') return undefined;
   try {
     const page = pageUrl === undefined ? undefined : new URL(pageUrl);
     const target = new URL(url, page);
