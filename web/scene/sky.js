@@ -1,7 +1,8 @@
 // What moves in the sky: the aurora all the time, a shooting star and fireworks
 // now and then. Each is begun at a time and drawn with the time; no timers.
 
-const AURORA_COLUMNS = 128;
+const AURORA_COLUMNS = 112;
+const AURORA_EVERY_MS = 95; // it moves slowly: a third of the frames is enough
 const RIBBONS = [
   { hue: '96,255,190', base: 0.5, swing: 0.16, speed: 0.00019, tall: 0.4, strength: 0.5 },
   { hue: '74,190,255', base: 0.42, swing: 0.2, speed: -0.00014, tall: 0.34, strength: 0.34 },
@@ -20,6 +21,16 @@ export class Aurora {
   }
 
   draw(c, now) {
+    if (!(now - this.paintedAt < AURORA_EVERY_MS)) this.#paint(now);
+    c.globalCompositeOperation = 'lighter';
+    c.globalAlpha = 0.9;
+    c.drawImage(this.small, 0, 0, this.width, this.height);
+    c.globalCompositeOperation = 'source-over';
+    c.globalAlpha = 1;
+  }
+
+  #paint(now) {
+    this.paintedAt = now;
     const s = this.context;
     const { width, height } = this.small;
     s.globalCompositeOperation = 'source-over';
@@ -37,11 +48,6 @@ export class Aurora {
         s.drawImage(this.columns[index], x, height * (ribbon.base + ribbon.swing * fold) - tall, 1, tall);
       }
     });
-    c.globalCompositeOperation = 'lighter';
-    c.globalAlpha = 0.9;
-    c.drawImage(this.small, 0, 0, this.width, this.height);
-    c.globalCompositeOperation = 'source-over';
-    c.globalAlpha = 1;
   }
 }
 
