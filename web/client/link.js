@@ -101,7 +101,7 @@ export class Link {
     this.#unansweredAt = undefined;
     const frame = parse(data);
     if (frame === undefined) return;
-    if (frame.type === 'welcome') this.#welcomed();
+    if (frame.type === 'welcome' && !this.online) this.#welcomed();
     if (frame.type === 'goodbye') this.#bidden(frame);
     this.#to.frame(frame);
     // Timers of hidden pages are throttled to one a minute, messages are not.

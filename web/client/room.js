@@ -133,8 +133,8 @@ export class Room {
     this.joined = true;
     if (frame.tick_ms > 0) this.tickMs = frame.tick_ms;
     this.#ledger.joined({ ...frame, events });
-    this.state = { ...frame.state };
-    const leftOut = frame.left_out ?? {};
+    this.state = objectOf(frame.state);
+    const leftOut = objectOf(frame.left_out);
     this.#emitter.emit('joined', {
       cursor: frame.cursor,
       recovered: frame.recovered,
@@ -171,12 +171,12 @@ export class Room {
     const events = eventsOf(frame);
     const hole = this.#ledger.batch({ ...frame, events });
     if (hole) this.#emitter.emit('hole', hole);
-    const changes = frame.state && typeof frame.state === 'object' ? frame.state : {};
+    const changes = objectOf(frame.state);
     if (Object.keys(changes).length > 0) {
       this.state = { ...this.state, ...changes };
       this.#emitter.emit('state', { ...this.state });
     }
-    this.#show(events, { leftOut: frame.left_out ?? {}, state: changes, always: true });
+    this.#show(events, { leftOut: objectOf(frame.left_out), state: changes, always: true });
   }
 
   /** Our own event, as its ack has it; the batch that brings it again stays silent. */
@@ -202,6 +202,10 @@ export class Room {
 
 function eventsOf(frame) {
   return Array.isArray(frame.events) ? frame.events.filter((event) => event && typeof event === 'object') : [];
+}
+
+function objectOf(value) {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? value : {};
 }
 
 function historyOf(count) {

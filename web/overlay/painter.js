@@ -42,11 +42,11 @@ export class Painter {
     this.#setFont(fontPx);
     const pad = Math.ceil(fontPx * (entry.rank >= RANK.paid ? 0.35 : 0.15));
     const segments = this.#fit(this.#segments(entry), fontPx, BITMAP_WIDTH_MAX - 2 * pad);
-    const width = segments.reduce((sum, segment) => sum + segment.width, 2 * pad);
+    const width = Math.ceil(segments.reduce((sum, segment) => sum + segment.width, 2 * pad));
     const urls = segments.map((segment) => segment.emote?.url ?? '').join(' ').trim();
     return {
-      key: [entry.text, entry.color, fontPx, decorOf(entry), urls].join('\u0000'),
-      width: Math.ceil(width),
+      key: [entry.text, entry.color, fontPx, decorOf(entry), width, urls].join('\u0000'),
+      width,
       height: Math.ceil(fontPx * LINE),
       fontPx,
       pad,

@@ -28,7 +28,7 @@ export class Stage {
   resize(width, height, laneHeight) {
     this.#width = width;
     this.#laneHeight = laneHeight;
-    this.#lanes = Math.max(0, Math.floor(height / laneHeight));
+    this.#lanes = width > 0 ? Math.max(0, Math.floor(height / laneHeight)) : 0;
     this.remove((item) => item.first + item.span > this.#lanes);
     this.#moving.resize(this.#lanes, laneHeight, width);
     this.#standing.resize(this.#lanes);

@@ -53,10 +53,14 @@ export class Surface {
   /** Fits the bitmap to the box of the canvas. */
   measure() {
     const canvas = this.#canvas;
-    const cssWidth = canvas.clientWidth || canvas.width;
-    const cssHeight = canvas.clientHeight || canvas.height;
+    // A canvas without a box (in a worker) has only its bitmap; one that is not
+    // displayed has an empty box.
+    const hasBox = canvas.clientWidth !== undefined;
+    const cssWidth = hasBox ? canvas.clientWidth : canvas.width;
+    const cssHeight = hasBox ? canvas.clientHeight : canvas.height;
     this.#ratio = this.#pixelRatio();
-    const scale = Math.min(this.#ratio, Math.sqrt(PIXELS_MAX / Math.max(1, cssWidth * cssHeight)));
+    const wanted = hasBox ? this.#ratio : 1;
+    const scale = Math.min(wanted, Math.sqrt(PIXELS_MAX / Math.max(1, cssWidth * cssHeight)));
     const width = Math.round(cssWidth * scale);
     const height = Math.round(cssHeight * scale);
     if (width === this.width && height === this.height && scale === this.scale) return;
@@ -64,7 +68,7 @@ export class Surface {
     canvas.width = width;
     canvas.height = height;
     // Without a size in the style sheet the box follows the bitmap, which follows the box.
-    if (canvas.style && canvas.clientWidth && canvas.clientWidth !== cssWidth) {
+    if (hasBox && canvas.clientWidth !== cssWidth) {
       canvas.style.width = `${cssWidth}px`;
       canvas.style.height = `${cssHeight}px`;
     }

@@ -186,6 +186,21 @@ test('the bitmap has device pixels, and follows the box and the ratio', () => {
   assert.equal(page.canvas.width, 1_280, 'capped by pixelRatioMax');
 });
 
+test('a canvas that is not displayed shows nothing, keeps its size bounded, and comes back', () => {
+  const { page, overlay, texts } = start({}, { ratio: 2 });
+  Object.assign(page.canvas, { clientWidth: 0, clientHeight: 0 });
+  for (let i = 0; i < 20; i += 1) page.emit('resize');
+  assert.equal(page.canvas.width, 0);
+  overlay.push([event('a')], { self: true });
+  page.play(1_000);
+  assert.deepEqual([overlay.stats.onScreen, overlay.stats.dropped], [0, 1]);
+  Object.assign(page.canvas, { clientWidth: 1_280, clientHeight: 720 });
+  page.emit('resize');
+  overlay.push([event('b')]);
+  page.play(40);
+  assert.deepEqual(texts(), ['b']);
+});
+
 test('a font change starts with an empty screen and goes on with queued texts', () => {
   const { page, overlay, texts } = start();
   overlay.push([event('old'), event('new')], { tickMs: 400 });
