@@ -180,7 +180,7 @@ export interface RoomEvents {
   hole: Hole;
   /** The merged state, after each change. */
   state: RoomState;
-  /** A refused join, or a refusal that names this room and no command. */
+  /** A refused join, the end of a membership by the server, or a refusal that names this room and no command. */
   error: Refusal;
 }
 

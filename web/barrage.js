@@ -121,6 +121,7 @@ export class BarrageClient {
     switch (frame.type) {
       case 'batch':
       case 'gap':
+      case 'left':
         return this.#rooms.get(frame.room)?.handle(frame);
       case 'error':
         return this.#error(frame);

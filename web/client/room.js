@@ -109,6 +109,8 @@ export class Room {
       return; // Left over from before a leave.
     } else if (frame.type === 'batch') {
       this.#batch(frame);
+    } else if (frame.type === 'left') {
+      this.#putOut();
     } else if (frame.type === 'gap') {
       this.#ledger.lost(frame);
       const { from, to, count, reason } = frame;
@@ -160,6 +162,13 @@ export class Room {
       return this.#publisher.stop(error);
     }
     this.#retry = this.#clock.setTimeout(() => this.#join(), error.retryAfterMs);
+  }
+
+  /** The server has ended the membership; the next connection tries again. */
+  #putOut() {
+    this.offline();
+    const error = new BarrageError('not_joined', 'the server ended the membership of this room');
+    this.#refused(error);
   }
 
   #clearRetry() {

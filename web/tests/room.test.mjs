@@ -278,6 +278,19 @@ test('refusals that name the room and no command reach the room', async () => {
   assert.equal(of('error').length, 0);
 });
 
+test('a room that the server ends is told, refuses publishes, and is tried again later', async () => {
+  const { clock, socket, room, inRoom } = await startRoom();
+  const publish = room.publish({ text: 'a' });
+  socket().receive({ type: 'left', room: 'demo' });
+  await assert.rejects(publish, { code: 'not_joined' });
+  await assert.rejects(room.publish({ text: 'b' }), { code: 'not_joined' });
+  assert.deepEqual([room.joined, inRoom('error')[0].code], [false, 'not_joined']);
+  socket().end(1006);
+  await clock.advance(500);
+  socket().open();
+  assert.equal(socket().last('join').room, 'demo');
+});
+
 test('a left room is not joined again and gets nothing more', async () => {
   const { client, clock, socket, room, inRoom } = await startRoom();
   const publish = room.publish({ text: 'a' });
