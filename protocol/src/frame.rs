@@ -149,4 +149,4 @@ fn frame(first: u8, payload: &[u8]) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -205,6 +205,8 @@ impl Decoder {
 fn malformed(error: &ErrorType) -> Refusal {
     Refusal::bad_request(if *error == ErrorType::DepthLimitExceeded {
         "objects and arrays nest too deeply"
+    } else if *error == ErrorType::InvalidUnicodeCodepoint {
+        "a text holds half of a surrogate pair"
     } else {
         "the message is not JSON"
     })

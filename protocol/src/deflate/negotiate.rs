@@ -81,3 +81,88 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
         c == separator && !inside
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_clients_offer_is_taken() {
+        for offer in [
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate",
+            "permessage-deflate; client_max_window_bits=15",
+            "permessage-deflate;client_max_window_bits=8",
+            "permessage-deflate; client_max_window_bits=\"10\"",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            " permessage-deflate ;  client_max_window_bits = 12 ",
+            "x-webkit-deflate-frame, permessage-deflate",
+            "foo; bar=\"a,b;c\", permessage-deflate",
+            "foo; bar=\"a\\\",permessage-deflate;x\", permessage-deflate",
+        ] {
+            assert_eq!(negotiate(offer), Some(ANSWER), "{offer}");
+        }
+        assert_eq!(
+            ANSWER,
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+        );
+    }
+
+    #[test]
+    fn a_client_that_names_our_own_window_has_it_confirmed() {
+        assert_eq!(
+            negotiate("permessage-deflate; server_max_window_bits=15; client_max_window_bits"),
+            Some(
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 server_max_window_bits=15"
+            )
+        );
+    }
+
+    #[test]
+    fn offers_that_ask_too_much_or_make_no_sense_are_passed_over() {
+        for offer in [
+            "",
+            ",",
+            ";",
+            "deflate-frame",
+            "permessage-bzip2",
+            "permessage-deflate; server_max_window_bits=14",
+            "permessage-deflate; server_max_window_bits=8",
+            "permessage-deflate; server_max_window_bits=7",
+            "permessage-deflate; server_max_window_bits=16",
+            "permessage-deflate; server_max_window_bits",
+            "permessage-deflate; server_max_window_bits=",
+            "permessage-deflate; server_max_window_bits=015",
+            "permessage-deflate; client_max_window_bits=7",
+            "permessage-deflate; client_max_window_bits=16",
+            "permessage-deflate; client_max_window_bits=\"10",
+            "permessage-deflate; client_max_window_bits=+9",
+            "permessage-deflate; client_max_window_bits; client_max_window_bits=10",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover=1",
+            "permessage-deflate; client_no_context_takeover=\"\"",
+            "permessage-deflate; fast",
+            "permessage-deflate; ",
+        ] {
+            assert_eq!(negotiate(offer), None, "{offer}");
+        }
+    }
+
+    #[test]
+    fn the_first_acceptable_offer_is_taken() {
+        let offers = "permessage-deflate; server_max_window_bits=10, \
+                      permessage-deflate; server_max_window_bits=15, permessage-deflate";
+        assert_eq!(negotiate(offers), Some(ANSWER_WITH_WINDOW));
+        let offers = "permessage-deflate; unknown, permessage-deflate";
+        assert_eq!(negotiate(offers), Some(ANSWER));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(header in r#"([a-z_=;,"\\ 0-9]|permessage-deflate){0,30}|.*"#) {
+            negotiate(&header);
+        }
+    }
+}
