@@ -1,6 +1,7 @@
-//! The embedded bus, as a fabric.
+//! The embedded bus, as a fabric, and behind a `Faulty` without faults.
 
 use broker_bridge::embedded::{Bus, BusConfig, Retention, Topology};
+use broker_bridge::faulty::{Faults, Faulty};
 use protocol::ids::BootId;
 
 use crate::fabric::{Fabric, HISTORY_ENTRIES_MAX, Node};
@@ -10,6 +11,9 @@ pub(crate) struct Single(Bus);
 
 /// A bus that was set up for several nodes.
 pub(crate) struct Shared(Bus);
+
+/// A bus for several nodes, each behind a `Faulty` in which nothing goes wrong.
+pub(crate) struct Faultless(Bus);
 
 fn start(nodes: Topology) -> Bus {
     let retention = Retention { room_entries_max: HISTORY_ENTRIES_MAX, ..Retention::default() };
@@ -37,6 +41,22 @@ impl Fabric for Shared {
 
     async fn node(&mut self) -> Node {
         Node::new(self.0.node(BootId::random(rand::random())))
+    }
+
+    async fn end(self) {
+        self.0.shutdown().await;
+    }
+}
+
+impl Fabric for Faultless {
+    async fn start() -> Self {
+        Self(start(Topology::Shared))
+    }
+
+    async fn node(&mut self) -> Node {
+        let (broker, deliveries) = self.0.node(BootId::random(rand::random()));
+        let (broker, deliveries, _) = Faulty::wrap(broker, deliveries, 0, Faults::default());
+        Node::new((broker, deliveries))
     }
 
     async fn end(self) {

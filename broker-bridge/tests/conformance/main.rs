@@ -83,3 +83,8 @@ mod embedded_shared {
     keeps_its_promises_to_one_node!(crate::embedded::Shared);
     keeps_its_promises_to_a_cluster!(crate::embedded::Shared);
 }
+
+mod embedded_behind_no_faults {
+    keeps_its_promises_to_one_node!(crate::embedded::Faultless);
+    keeps_its_promises_to_a_cluster!(crate::embedded::Faultless);
+}
