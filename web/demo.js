@@ -96,7 +96,7 @@ function show({ events, leftOut, tickMs, replay, self }) {
 function flightText({ kind, user, body }) {
   if (kind === 'gift') return `${nameOf(user)} ${t('gift', giftOf(body))}`;
   if (kind === 'paid') return `${amountOf(body)} ${plain(body?.text ?? body?.message)}`.trim();
-  return ['chat', 'system', 'notice'].includes(kind) ? body?.text : '';
+  return ['chat', 'system', 'notice'].includes(kind) ? plain(body?.text) : '';
 }
 
 function takeBack(what) {
@@ -121,11 +121,11 @@ function showState({ online, likes: total }) {
 
 function showStatus(status) {
   lastStatus = status;
-  const { state, delayMs } = status;
+  const { state, delayMs, reason } = status;
   const words = { connecting: 'connecting', online: 'connected', failed: 'failed', closed: 'closed' }[state];
   const seconds = Math.round((delayMs ?? 0) / 1000);
   find('link').dataset.state = state;
-  find('link-text').textContent = words ? t(words) : t(seconds > 0 ? 'reconnecting' : 'reconnectingNow', { s: seconds });
+  find('link-text').textContent = words ? t(words, { reason: plain(reason) }) : t(seconds > 0 ? 'reconnecting' : 'reconnectingNow', { s: seconds });
 }
 
 function showCrowd(size) {

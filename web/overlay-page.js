@@ -3,7 +3,7 @@
 // the source lives, and everything it holds has a bound.
 import { BarrageClient } from './barrage.js';
 import { Overlay } from './overlay.js';
-import { fold, takenBack } from './demo/event-text.js';
+import { fold, plain, takenBack } from './demo/event-text.js';
 import { lang, t } from './i18n.js';
 import { Cards } from './overlay-page/cards.js';
 import { LineList } from './overlay-page/list.js';
@@ -25,7 +25,7 @@ style('--barrage-stroke', `${params.stroke}px`);
 if (params.font) style('--barrage-font', `${JSON.stringify(params.font)}, "Noto Sans CJK SC", "Segoe UI", system-ui, sans-serif`);
 document.body.style.opacity = params.opacity;
 
-const overlay = params.mode === 'list' ? null : new Overlay(find('flight'), { ...overlaySettings(), text: ({ kind, body }) => (kind === 'chat' ? body?.text : '') });
+const overlay = params.mode === 'list' ? null : new Overlay(find('flight'), { ...overlaySettings(), text: ({ kind, body }) => (kind === 'chat' ? plain(body?.text) : '') });
 const list = params.mode === 'scroll' ? null : new LineList(find('list'), { linesMax: params.lines, fadeMs: params.fadeMs });
 const cards = params.cards ? new Cards(find('cards')) : null;
 const waiting = new Map(); // event → the timer that will show it in the list

@@ -67,13 +67,21 @@ export class ChatList {
     for (const line of [...this.#list.children]) if (gone(line)) line.remove();
   }
 
+  /** Behind the events that still wait for their time, so that it stands below them. */
   #count(kind, count, values) {
+    if (this.#waiting.length) this.#waiting.push({ account: { kind, count, values } });
+    else this.#append([this.#accountLine({ kind, count, values })]);
+  }
+
+  /** A new line, or null when the last one of this kind is young enough to count on. */
+  #accountLine({ kind, count, values }) {
     const now = performance.now();
-    if (!this.#quiet || this.#quiet.kind !== kind || now - this.#quiet.at > QUIET_WINDOW_MS || !this.#quiet.line.isConnected) {
-      this.#quiet = { kind, at: now, count: 0, line: this.note('') };
-    }
+    const old = this.#quiet;
+    const again = old?.kind === kind && now - old.at < QUIET_WINDOW_MS && old.line.isConnected;
+    if (!again) this.#quiet = { kind, at: now, count: 0, line: item('line quiet') };
     this.#quiet.count += count;
     this.#quiet.line.textContent = t(kind, { n: number(this.#quiet.count), ...values });
+    return again ? null : this.#quiet.line;
   }
 
   #drip() {
@@ -116,6 +124,7 @@ export class ChatList {
   }
 
   #line(event, self = false) {
+    if (event.account) return this.#accountLine(event.account);
     if (takenBack(event) || !this.#accept(event)) return null;
     const make = LINES[event.kind];
     const line = make?.(event);
