@@ -136,6 +136,13 @@ impl Account {
         self.seen.contains(id)
     }
 
+    /// How many events were received or told as missing in the last stretch.
+    pub(crate) fn told(&self) -> u64 {
+        self.spans.last().map_or(0, |span| {
+            span.received.len() as u64 + span.left_out.values().sum::<u64>() + span.gap
+        })
+    }
+
     /// The stretch that is judged: the last.
     pub(crate) fn span(&self) -> Option<&Span> {
         self.spans.last()

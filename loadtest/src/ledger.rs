@@ -21,8 +21,6 @@ pub(crate) struct Own {
     pub(crate) to: Step,
     /// Its place among the events of the same request, if only that request can have made it.
     pub(crate) place: Option<usize>,
-    /// Whether the log keeps it; otherwise it is delivered at most once.
-    pub(crate) stored: bool,
 }
 
 /// Everything that this run has published.
@@ -80,7 +78,7 @@ mod tests {
     #[test]
     fn an_id_given_out_twice_is_one_event_and_is_told() {
         let mut ledger = Ledger::default();
-        let own = Own { from: ledger.advance(), to: ledger.advance(), place: None, stored: true };
+        let own = Own { from: ledger.advance(), to: ledger.advance(), place: None };
         ledger.enter("a".into(), own);
         ledger.enter("b".into(), own);
         ledger.enter("a".into(), own);

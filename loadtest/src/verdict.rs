@@ -189,8 +189,9 @@ impl Verdict {
 
     /// Whether events are missing of which a later batch may still tell.
     pub(crate) fn is_waiting(&self) -> bool {
-        let waits = |finding: &Finding| matches!(finding, Finding::Lost(_) | Finding::NeverJoined);
-        self.findings.iter().any(waits)
+        let gone = |finding: &Finding| matches!(finding, Finding::GaveUp(_));
+        let open = |finding: &Finding| matches!(finding, Finding::Lost(_) | Finding::NeverJoined);
+        self.findings.iter().any(open) && !self.findings.iter().any(gone)
     }
 }
 

@@ -18,7 +18,7 @@ fn published(ids: &[&str]) -> Ledger {
 }
 
 fn publish(ledger: &mut Ledger, id: &str) {
-    let own = Own { from: ledger.advance(), to: ledger.advance(), place: Some(0), stored: true };
+    let own = Own { from: ledger.advance(), to: ledger.advance(), place: Some(0) };
     ledger.enter(id.into(), own);
 }
 
@@ -158,7 +158,7 @@ fn requests_in_flight_together_have_no_order_but_places_in_one_request_have() {
     let (first, second) = (ledger.advance(), ledger.advance());
     let to = ledger.advance();
     for (id, from, place) in [("a", first, 0), ("b", first, 1), ("c", second, 0)] {
-        ledger.enter(id.into(), Own { from, to, place: Some(place), stored: true });
+        ledger.enter(id.into(), Own { from, to, place: Some(place) });
     }
     publish(&mut ledger, "d");
 
@@ -179,8 +179,8 @@ fn an_event_that_may_be_of_an_earlier_attempt_has_no_place() {
     let mut ledger = Ledger::default();
     let from = ledger.advance();
     let to = ledger.advance();
-    ledger.enter("retried".into(), Own { from, to, place: None, stored: true });
-    ledger.enter("beside".into(), Own { from, to, place: Some(7), stored: true });
+    ledger.enter("retried".into(), Own { from, to, place: None });
+    ledger.enter("beside".into(), Own { from, to, place: Some(7) });
     let mut account = viewer();
     account.batch(&batch(0, chats(&["beside", "retried"])), 0);
     assert_eq!(findings(&account, &ledger), []);
