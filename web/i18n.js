@@ -70,6 +70,11 @@ export const lang = () => language;
 export function setLang(next) {
   language = next;
   try { localStorage.setItem(KEY, next); } catch { /* storage may be forbidden */ }
+  const address = new URL(location.href);
+  if (address.searchParams.has('lang')) { // else a reload would bring the old one back
+    address.searchParams.set('lang', next);
+    history.replaceState(null, '', address);
+  }
   translate(document);
 }
 

@@ -73,15 +73,16 @@ export class ChatList {
     else this.#append([this.#accountLine({ kind, count, values })]);
   }
 
-  /** A new line, or null when the last one of this kind is young enough to count on. */
+  /** The last line of this kind counts on and moves to the end while it is young, else a new one begins. */
   #accountLine({ kind, count, values }) {
     const now = performance.now();
     const old = this.#quiet;
-    const again = old?.kind === kind && now - old.at < QUIET_WINDOW_MS && old.line.isConnected;
-    if (!again) this.#quiet = { kind, at: now, count: 0, line: item('line quiet') };
+    if (old?.kind !== kind || now - old.at > QUIET_WINDOW_MS || !old.line.isConnected) {
+      this.#quiet = { kind, at: now, count: 0, line: item('line quiet') };
+    }
     this.#quiet.count += count;
     this.#quiet.line.textContent = t(kind, { n: number(this.#quiet.count), ...values });
-    return again ? null : this.#quiet.line;
+    return this.#quiet.line;
   }
 
   #drip() {

@@ -167,6 +167,9 @@ test('language_follows_browser_address_and_button_and_is_remembered', TIMEOUT, a
   assert.deepEqual(await language(), ['en', 'Send']);
   await page.goto(`${url}&lang=zh`);
   assert.deepEqual(await language(), ['zh-CN', '发送']);
+  await page.click('#language');
+  await page.reload();
+  assert.deepEqual(await language(), ['en', 'Send'], 'the choice wins over an older address');
 });
 
 test('simulated_crowd_is_lively_says_what_it_is_and_stops', TIMEOUT, async (t) => {
@@ -249,7 +252,7 @@ test('chat_list_keeps_200_lines_and_tells_what_was_left_out', TIMEOUT, async () 
     await line(page, `line ${slot} 39`);
   }
   assert.equal(await page.evaluate(() => globalThis.barrage.chat.lines), 200);
-  await page.locator('.line.quiet', { hasText: /\d+ more were left out/ }).first().waitFor();
+  await page.locator('.line.quiet:last-child', { hasText: /\d+ more were left out/ }).waitFor();
 });
 
 test('lost_connection_is_told_and_what_was_missed_comes_after_it', TIMEOUT, async () => {
