@@ -1,1 +1,26 @@
-//! gw
+//! The Barrage gateway: rooms with live danmaku over WebSocket.
+//!
+//! Folders are floors, and a lower floor never imports a higher one:
+//!
+//! | floor | modules | what they do |
+//! | --- | --- | --- |
+//! | 1 | `room`, `client` | the rules: machines without clock, tasks or sockets |
+//! | 2 | `hub`, `shard`, `conn`, `dispatch` | the tasks that drive them |
+//! | 3 | `http` | the edge: listening, upgrades, pages, metrics, server API |
+//! | 4 | [`config`], [`app`] | assemble, run, drain |
+//!
+//! `ARCHITECTURE.md` follows one danmaku through them.
+
+pub mod app;
+mod client;
+pub mod config;
+mod conn;
+mod dispatch;
+mod health;
+mod http;
+mod hub;
+mod metrics;
+mod now;
+mod room;
+mod shard;
+pub mod telemetry;

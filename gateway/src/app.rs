@@ -1,0 +1,373 @@
+//! A whole gateway: assembled, run, and drained in the reverse order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use broker_bridge::embedded::{Bus, BusConfig};
+use broker_bridge::{Broker, Deliveries};
+use protocol::event::{Body, Draft, Kind};
+use protocol::ids::{BootId, EventId, RoomId};
+use serde_json::value::RawValue;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, is_local};
+use crate::conn::acks::{self, ACKS_QUEUE};
+use crate::conn::context::Context;
+use crate::conn::reader::Reader;
+use crate::dispatch;
+use crate::health::{Health, Pulse, Stage};
+use crate::http::admin::{self, Admin};
+use crate::http::api::Api;
+use crate::http::listen;
+use crate::http::serve::Public;
+use crate::hub::{Hub, HubInbox, Hubs};
+use crate::metrics::Metrics;
+use crate::now::Clock;
+use crate::shard::{Control, Shard, ShardHandle, ShardInbox};
+
+/// After the last goodbye, clients have this long to go before they are cut off.
+const LEAVING: Duration = Duration::from_secs(10);
+/// Between two looks at what is awaited.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What runs a gateway's log.
+pub enum Fabric {
+    /// An embedded broker of its own: a single node.
+    Embedded,
+    /// A node of a broker that was made elsewhere.
+    Node(Arc<dyn Broker>, Deliveries),
+}
+
+/// How far a gateway has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Running,
+    /// No new connections.
+    Leaving,
+    /// Everything ends, whoever is still here.
+    Ended,
+}
+
+/// A running gateway. Dropping it ends it abruptly; [`Gateway::drain`] is the polite way.
+pub struct Gateway {
+    public: SocketAddr,
+    admin: SocketAddr,
+    config: Config,
+    health: Health,
+    metrics: Arc<Metrics>,
+    shards: Arc<[ShardHandle]>,
+    phase: watch::Sender<Phase>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Starts a single node.
+    ///
+    /// # Errors
+    /// An address cannot be used, or a thread cannot be started.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_on(config, Fabric::Embedded)
+    }
+
+    /// Starts a node of a given fabric.
+    ///
+    /// # Errors
+    /// An address cannot be used, or a thread cannot be started.
+    pub fn start_on(config: Config, fabric: Fabric) -> anyhow::Result<Self> {
+        if !is_local(config.admin_listen) {
+            tracing::warn!(address = %config.admin_listen, "the admin port can be reached from other machines");
+        }
+        let shard_count = usize::from(config.shards);
+        let listeners = listen::bind_shared(config.listen, shard_count)
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let admin_listener = listen::bind_one(config.admin_listen)
+            .with_context(|| format!("cannot listen on {}", config.admin_listen))?;
+        let public = listeners.first().context("there is at least one shard")?.local_addr()?;
+        let admin = admin_listener.local_addr()?;
+
+        let clock = Clock::system();
+        let metrics = Arc::new(Metrics::new()?);
+        let back = runtime()?;
+        let (bus, broker, deliveries) = connect(&back, fabric);
+        let (shards, shard_inboxes): (Vec<_>, Vec<_>) =
+            (0..shard_count).map(|_| ShardHandle::channel()).unzip();
+        let shards: Arc<[ShardHandle]> = shards.into();
+        let (hubs, hub_inboxes) = Hubs::channels(shard_count);
+        let pulses: Vec<Pulse> = (0..shard_count * 2).map(|_| Pulse::default()).collect();
+        let (hub_pulses, shard_pulses) = pulses.split_at(shard_count);
+        let health = Health::new(pulses.clone());
+        let (phase, phases) = watch::channel(Phase::Running);
+        let node = Node { clock, metrics, broker, shards, hubs, config, phases };
+
+        let mut threads = Vec::new();
+        let on_shards = shard_inboxes.into_iter().zip(listeners).zip(shard_pulses).enumerate();
+        for (number, ((inbox, listener), pulse)) in on_shards {
+            let number = u16::try_from(number).context("too many shards")?;
+            let seat = ShardSeat { number, inbox, listener, pulse: pulse.clone() };
+            threads.push(node.spawn_shard(seat)?);
+        }
+        let back_side = BackSide {
+            bus,
+            deliveries,
+            inboxes: hub_inboxes,
+            pulses: hub_pulses.to_vec(),
+            admin: admin_listener,
+            health: health.clone(),
+        };
+        let Node { metrics, shards, config, .. } = node.clone();
+        threads.push(node.spawn_back(back, back_side)?);
+        Ok(Self { public, admin, config, health, metrics, shards, phase, threads })
+    }
+
+    /// Where clients connect.
+    pub fn public_address(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where metrics, health and the server API are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Leaves politely: not ready, a pause for load balancers, no new clients, a goodbye to each
+    /// spread over the window, and the end when the last has gone.
+    pub async fn drain(mut self) {
+        self.health.enter(Stage::Draining);
+        self.metrics.ready.set(0);
+        let drain = self.config.drain;
+        tokio::time::sleep(drain.delay).await;
+        self.phase.send_replace(Phase::Leaving);
+        for shard in self.shards.iter() {
+            shard.control(Control::Drain { window_s: drain.window_s }).await;
+        }
+        let patience = Duration::from_secs(u64::from(drain.window_s)) + LEAVING;
+        let gone = async {
+            while self.metrics.connections.get() > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(patience, gone).await.is_err() {
+            let left = self.metrics.connections.get();
+            tracing::warn!(left, "clients that did not go were cut off");
+        }
+        self.phase.send_replace(Phase::Ended);
+        for thread in std::mem::take(&mut self.threads) {
+            while !thread.is_finished() {
+                tokio::time::sleep(LOOK).await;
+            }
+            if thread.join().is_err() {
+                tracing::error!("a thread of the gateway failed");
+            }
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::Ended);
+    }
+}
+
+/// What every thread of a gateway gets a copy of.
+#[derive(Clone)]
+struct Node {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    broker: Arc<dyn Broker>,
+    shards: Arc<[ShardHandle]>,
+    hubs: Hubs,
+    config: Config,
+    phases: watch::Receiver<Phase>,
+}
+
+/// What one shard's thread is started with.
+struct ShardSeat {
+    number: u16,
+    inbox: ShardInbox,
+    listener: std::net::TcpListener,
+    pulse: Pulse,
+}
+
+/// What the back thread is started with.
+struct BackSide {
+    bus: Option<Bus>,
+    deliveries: Deliveries,
+    inboxes: Vec<HubInbox>,
+    pulses: Vec<Pulse>,
+    admin: std::net::TcpListener,
+    health: Health,
+}
+
+impl Node {
+    fn spawn_shard(&self, seat: ShardSeat) -> anyhow::Result<JoinHandle<()>> {
+        let node = self.clone();
+        let runtime = runtime()?;
+        let name = format!("shard-{}", seat.number);
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let local = LocalSet::new();
+            if let Err(error) = local.block_on(&runtime, node.shard(seat)) {
+                tracing::error!(%error, "a shard has failed");
+            }
+        })?;
+        Ok(thread)
+    }
+
+    async fn shard(self, seat: ShardSeat) -> io::Result<()> {
+        let ShardSeat { number, inbox, listener, pulse } = seat;
+        let (timing, metrics) = (self.config.timing, Arc::clone(&self.metrics));
+        let shard = Shard::new(self.broker.boot(), number, self.clock, timing, metrics, pulse);
+        let handle = self.shards[usize::from(number)].clone();
+        let (acks, acks_inbox) = mpsc::channel(ACKS_QUEUE);
+        let acks_task =
+            acks::run(acks_inbox, handle.clone(), self.clock, Arc::clone(&self.metrics));
+        let acks_task = tokio::task::spawn_local(acks_task);
+        let shard_task = tokio::task::spawn_local(shard.run(inbox));
+        let context = Rc::new(Context {
+            clock: self.clock,
+            session: self.config.session,
+            timing,
+            node: self.broker.boot().to_string(),
+            shard: handle,
+            hubs: self.hubs.clone(),
+            broker: Arc::clone(&self.broker),
+            acks,
+            metrics: Arc::clone(&self.metrics),
+            reader: Reader::new().into(),
+        });
+        let tasks = TaskTracker::new();
+        let rules = self.config.public.clone();
+        let public = Rc::new(Public { context, rules, tasks: tasks.clone() });
+        let listener = listen::into_tokio(listener)?;
+        let mut phases = self.phases.clone();
+        public.accept(listener, reached(phases.clone(), Phase::Leaving)).await;
+        tasks.close();
+        tokio::select! {
+            () = tasks.wait() => {}
+            () = reached(phases.clone(), Phase::Ended) => {}
+        }
+        // The last acks are told while the shard still writes.
+        let told = async {
+            while !acks_task.is_finished() {
+                tokio::time::sleep(LOOK).await
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            () = reached(phases.clone(), Phase::Ended) => {}
+        }
+        // Hubs end last, and they hold handles of this shard: the phase ends it instead.
+        let _ = phases.wait_for(|phase| *phase >= Phase::Ended).await;
+        shard_task.abort();
+        Ok(())
+    }
+
+    fn spawn_back(self, runtime: Runtime, side: BackSide) -> anyhow::Result<JoinHandle<()>> {
+        let thread = std::thread::Builder::new().name("back".to_owned()).spawn(move || {
+            if let Err(error) = runtime.block_on(self.back(side)) {
+                tracing::error!(%error, "the back thread has failed");
+            }
+        })?;
+        Ok(thread)
+    }
+
+    async fn back(self, side: BackSide) -> anyhow::Result<()> {
+        let BackSide { bus, deliveries, inboxes, pulses, admin, health } = side;
+        let tasks = TaskTracker::new();
+        for (inbox, pulse) in inboxes.into_iter().zip(pulses) {
+            let (broker, shards) = (Arc::clone(&self.broker), Arc::clone(&self.shards));
+            let metrics = Arc::clone(&self.metrics);
+            let hub = Hub::new(self.clock, self.config.hub, broker, shards, metrics, pulse);
+            tasks.spawn(hub.run(inbox));
+        }
+        let canary = RoomId::internal(&format!("canary-{}", self.broker.boot()));
+        let (seen, canary_seen) = watch::channel(false);
+        let (hubs, shards) = (self.hubs.clone(), Arc::clone(&self.shards));
+        tasks.spawn(dispatch::rooms(deliveries.rooms, hubs, canary.clone(), seen));
+        tasks.spawn(dispatch::directed(deliveries.direct, shards));
+        tasks.spawn(self.clone().prove_ready(canary, canary_seen, health.clone()));
+
+        let api = Api {
+            keys: self.config.api_keys.clone().into(),
+            broker: Arc::clone(&self.broker),
+            hubs: self.hubs.clone(),
+            clock: self.clock,
+            metrics: Arc::clone(&self.metrics),
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let routes = admin::routes(Admin { metrics, health, clock: self.clock }, api);
+        let ended = reached(self.phases.clone(), Phase::Ended);
+        tokio::select! {
+            served = axum::serve(listen::into_tokio(admin)?, routes).into_future() => served?,
+            () = ended => {}
+        }
+        if let Some(bus) = bus {
+            bus.shutdown().await;
+        }
+        Ok(())
+    }
+
+    /// Ready means: an event has gone through the broker and come back.
+    async fn prove_ready(self, canary: RoomId, mut seen: watch::Receiver<bool>, health: Health) {
+        let body: Box<RawValue> = serde_json::from_str("{}").expect("an empty object is JSON");
+        loop {
+            let draft = Draft {
+                id: EventId::random(rand::random()),
+                kind: Kind::System,
+                ts_ms: self.clock.now().unix_ms,
+                user: None,
+                body: Body::Opaque(&body),
+                weight: 0,
+            };
+            let sent = self.broker.subscribe(&canary).is_ok()
+                && self.broker.publish(&canary, draft.render()).is_ok();
+            let back = tokio::time::timeout(Duration::from_secs(1), seen.wait_for(|seen| *seen));
+            if sent && back.await.is_ok() {
+                break;
+            }
+            tracing::warn!("the broker has not returned the canary yet");
+        }
+        // Deliveries of a room that is not wanted any more are harmless.
+        let _ = self.broker.unsubscribe(&canary);
+        if health.stage() == Stage::Starting {
+            health.enter(Stage::Ready);
+            self.metrics.ready.set(1);
+            tracing::info!("ready");
+        }
+    }
+}
+
+fn connect(back: &Runtime, fabric: Fabric) -> (Option<Bus>, Arc<dyn Broker>, Deliveries) {
+    match fabric {
+        Fabric::Embedded => {
+            let _on = back.enter();
+            let bus = Bus::start(BusConfig::default());
+            let (broker, deliveries) = bus.node(BootId::random(rand::random()));
+            (Some(bus), broker, deliveries)
+        }
+        Fabric::Node(broker, deliveries) => (None, broker, deliveries),
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Waits until the gateway has come at least so far to its end.
+async fn reached(mut phases: watch::Receiver<Phase>, phase: Phase) {
+    // A gateway that was dropped has ended.
+    let _ = phases.wait_for(|now| *now >= phase).await;
+}

@@ -1,0 +1,117 @@
+//! Who sits in a room on one shard, in an order that a flush can pause in.
+//!
+//! A flush walks the members from the front, a few at a time; somebody may leave in between.
+//! Members that were served stay in front of those that were not, so nobody is served twice or
+//! passed over. Nobody is seated while a flush is under way.
+
+use protocol::cursor::Seq;
+
+/// A member: the slot it sits in, and the last entry of the room that it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) slot: u32,
+    pub(crate) told: Seq,
+}
+
+/// The members of one room on one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    list: Vec<Member>,
+    served: usize,
+}
+
+impl Members {
+    /// Seats a member; returns its position.
+    pub(crate) fn seat(&mut self, member: Member) -> usize {
+        debug_assert_eq!(self.served, 0, "nobody is seated while a flush is under way");
+        self.list.push(member);
+        self.list.len() - 1
+    }
+
+    /// Removes the member at a position. `moved(slot, position)` is told of every other member
+    /// whose position changes (at most two).
+    pub(crate) fn remove(&mut self, position: usize, mut moved: impl FnMut(u32, usize)) {
+        let mut hole = position;
+        if hole < self.served {
+            // The last one served fills the hole, and the hole moves to the border.
+            self.served -= 1;
+            if hole != self.served {
+                self.list.swap(hole, self.served);
+                moved(self.list[hole].slot, hole);
+            }
+            hole = self.served;
+        }
+        self.list.swap_remove(hole);
+        if let Some(member) = self.list.get(hole) {
+            moved(member.slot, hole);
+        }
+    }
+
+    /// The next members to serve, at most `count`; empty when all have been served.
+    pub(crate) fn serve(&mut self, count: usize) -> &mut [Member] {
+        let from = self.served;
+        self.served = (from + count).min(self.list.len());
+        &mut self.list[from..self.served]
+    }
+
+    /// Whether the flush has reached the end; if so the next one starts from the front.
+    pub(crate) fn finish_if_served(&mut self) -> bool {
+        let done = self.served == self.list.len();
+        if done {
+            self.served = 0;
+        }
+        done
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn seated(count: u32) -> (Members, HashMap<u32, usize>) {
+        let mut members = Members::default();
+        let positions =
+            (0..count).map(|slot| (slot, members.seat(Member { slot, told: 0 }))).collect();
+        (members, positions)
+    }
+
+    #[test]
+    fn a_flush_pauses_and_goes_on() {
+        let (mut members, _) = seated(5);
+        assert_eq!(members.serve(3).iter().map(|m| m.slot).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(!members.finish_if_served());
+        assert_eq!(members.serve(3).iter().map(|m| m.slot).collect::<Vec<_>>(), [3, 4]);
+        assert!(members.finish_if_served());
+        assert_eq!(members.serve(9).len(), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn everybody_who_stays_is_served_once_whoever_leaves_in_between(
+            count in 1u32..40, steps in prop::collection::vec((1usize..6, 0u32..40), 1..60)
+        ) {
+            let (mut members, mut positions) = seated(count);
+            let mut served: HashMap<u32, usize> = HashMap::new();
+            for (chunk, leaver) in steps {
+                members.serve(chunk).iter().for_each(|m| *served.entry(m.slot).or_default() += 1);
+                if let Some(position) = positions.remove(&leaver) {
+                    members.remove(position, |slot, position| { positions.insert(slot, position); });
+                }
+                for (slot, position) in &positions {
+                    prop_assert_eq!(members.list[*position].slot, *slot);
+                }
+            }
+            while !members.finish_if_served() {
+                members.serve(7).iter().for_each(|m| *served.entry(m.slot).or_default() += 1);
+            }
+            prop_assert!(positions.keys().all(|slot| served.get(slot) == Some(&1)));
+            prop_assert!(served.values().all(|times| *times == 1));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What a client is owed and has not been sent: two lanes, each bounded.
+//!
+//! A client that reads has an empty outbox, which costs one pointer. When its socket takes no
+//! more, the frame being written is finished first; then the control lane (in order, never
+//! dropped: its overflow ends the client), then one batch per room. A newer batch of a room
+//! replaces the older one, and what was dropped is told in one `gap` before the next batch.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::cursor::Cursor;
+use protocol::frame;
+use protocol::ids::RoomId;
+use protocol::limits::{CONTROL_LANE_BYTES_MAX, CONTROL_LANE_MESSAGES_MAX, UNSENT_BYTES_MAX};
+use protocol::to_client::{GapReason, ServerMessage};
+
+/// A batch that waits to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldBatch {
+    pub(crate) room: RoomId,
+    pub(crate) prev: Cursor,
+    pub(crate) cursor: Cursor,
+    pub(crate) frame: Bytes,
+    /// How many events it accounts for.
+    pub(crate) count: u32,
+}
+
+/// The control lane is over its bound: the client is too slow for the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+/// What a client that does not read is owed.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox(Option<Box<Backlog>>);
+
+#[derive(Debug, Default)]
+struct Backlog {
+    /// The frame being written, and how much of it has been.
+    tail: Option<(Bytes, usize)>,
+    control: VecDeque<Bytes>,
+    control_bytes: usize,
+    rooms: VecDeque<RoomBacklog>,
+    batch_bytes: usize,
+    stuck_since: Duration,
+}
+
+#[derive(Debug)]
+struct RoomBacklog {
+    room: RoomId,
+    gap: Option<Gap>,
+    batch: Option<HeldBatch>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    from: Cursor,
+    to: Cursor,
+    count: u32,
+}
+
+impl Outbox {
+    /// Whether nothing waits, so that a frame may be written at once.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Since when the client has taken nothing; `None` if it is owed nothing.
+    pub(crate) fn stuck_since(&self) -> Option<Duration> {
+        self.0.as_ref().map(|backlog| backlog.stuck_since)
+    }
+
+    /// The socket took only part of a frame (or nothing of it).
+    pub(crate) fn stuck(&mut self, frame: Bytes, written: usize, now: Duration) {
+        let backlog = self.0.get_or_insert_default();
+        debug_assert!(backlog.tail.is_none(), "a frame is finished before the next is begun");
+        backlog.tail = Some((frame, written));
+        backlog.stuck_since = now;
+    }
+
+    /// Queues a frame of the control lane.
+    ///
+    /// # Errors
+    /// [`Overflow`] if the lane is full; the frame is not queued.
+    pub(crate) fn push_control(&mut self, frame: Bytes) -> Result<(), Overflow> {
+        let backlog = self.0.get_or_insert_default();
+        if backlog.control.len() >= CONTROL_LANE_MESSAGES_MAX
+            || backlog.control_bytes + frame.len() > CONTROL_LANE_BYTES_MAX
+        {
+            return Err(Overflow);
+        }
+        backlog.control_bytes += frame.len();
+        backlog.control.push_back(frame);
+        Ok(())
+    }
+
+    /// Queues a batch; returns how many events of older batches were dropped for it.
+    pub(crate) fn push_batch(&mut self, batch: HeldBatch) -> u32 {
+        let backlog = self.0.get_or_insert_default();
+        let at = backlog.room_index(&batch.room);
+        let mut dropped = backlog.drop_batch(at);
+        backlog.batch_bytes += batch.frame.len();
+        backlog.rooms[at].batch = Some(batch);
+        // Over the bound of all rooms together: the batches that have waited longest go.
+        let mut oldest = 0;
+        while backlog.batch_bytes > UNSENT_BYTES_MAX && oldest < backlog.rooms.len() {
+            dropped += backlog.drop_batch(oldest);
+            oldest += 1;
+        }
+        dropped
+    }
+
+    /// Forgets what is owed for a room that the client has left.
+    pub(crate) fn forget_room(&mut self, room: &RoomId) {
+        let Some(backlog) = &mut self.0 else { return };
+        if let Some(at) = backlog.rooms.iter().position(|r| r.room == *room)
+            && let Some(RoomBacklog { batch: Some(batch), .. }) = backlog.rooms.remove(at)
+        {
+            backlog.batch_bytes -= batch.frame.len();
+        }
+    }
+
+    /// Forgets the batches that wait: the client is being closed.
+    pub(crate) fn forget_batches(&mut self) {
+        if let Some(backlog) = &mut self.0 {
+            backlog.rooms.clear();
+            backlog.batch_bytes = 0;
+        }
+    }
+
+    /// Forgets everything but the frame being written.
+    pub(crate) fn forget_all(&mut self) {
+        if let Some(backlog) = &mut self.0 {
+            let (tail, stuck_since) = (backlog.tail.take(), backlog.stuck_since);
+            **backlog = Backlog { tail, stuck_since, ..Backlog::default() };
+        }
+    }
+
+    /// Writes what is owed, in order, until nothing is left or the socket takes no more.
+    ///
+    /// `write` returns how many bytes it took, 0 if none can be taken now.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub(crate) fn drain<E>(
+        &mut self,
+        now: Duration,
+        mut write: impl FnMut(&[u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let Some(backlog) = &mut self.0 else { return Ok(()) };
+        while let Some((frame, written)) = backlog.next() {
+            let taken = write(&frame[written..])?;
+            if taken > 0 {
+                backlog.stuck_since = now;
+            }
+            if written + taken < frame.len() {
+                backlog.tail = Some((frame, written + taken));
+                return Ok(());
+            }
+        }
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl Backlog {
+    fn room_index(&mut self, room: &RoomId) -> usize {
+        self.rooms.iter().position(|r| r.room == *room).unwrap_or_else(|| {
+            self.rooms.push_back(RoomBacklog { room: room.clone(), gap: None, batch: None });
+            self.rooms.len() - 1
+        })
+    }
+
+    /// Turns the waiting batch of a room into (more of) its gap.
+    fn drop_batch(&mut self, at: usize) -> u32 {
+        let backlog = &mut self.rooms[at];
+        let Some(batch) = backlog.batch.take() else { return 0 };
+        self.batch_bytes -= batch.frame.len();
+        let gap = backlog.gap.get_or_insert(Gap { from: batch.prev, to: batch.cursor, count: 0 });
+        gap.to = batch.cursor;
+        gap.count += batch.count;
+        batch.count
+    }
+
+    fn next(&mut self) -> Option<(Bytes, usize)> {
+        if let Some(tail) = self.tail.take() {
+            return Some(tail);
+        }
+        if let Some(frame) = self.control.pop_front() {
+            self.control_bytes -= frame.len();
+            return Some((frame, 0));
+        }
+        let backlog = self.rooms.front_mut()?;
+        if let Some(gap) = backlog.gap.take() {
+            let message = ServerMessage::Gap {
+                room: &backlog.room,
+                from: gap.from,
+                to: gap.to,
+                count: u64::from(gap.count),
+                reason: GapReason::Slow,
+            };
+            return Some((frame::text(&message.render()), 0));
+        }
+        let batch = self.rooms.pop_front()?.batch;
+        match batch {
+            Some(batch) => {
+                self.batch_bytes -= batch.frame.len();
+                Some((batch.frame, 0))
+            }
+            None => self.next(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

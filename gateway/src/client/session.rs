@@ -1,0 +1,286 @@
+//! The protocol state of one client: a decoded command in, one effect out.
+
+use std::time::Duration;
+
+use protocol::close::CloseReason;
+use protocol::cursor::Cursor;
+use protocol::event::{Body, Draft, Event, Kind, User, WEIGHT_DEFAULT};
+use protocol::from_client::{Command, DecodeError, PublishBody, Request, RequestId, Role};
+use protocol::ids::{EventId, RoomId};
+use protocol::limits;
+use protocol::refusal::{Code, Refusal};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use crate::client::admission::{Limiter, Rate, Verdict};
+use crate::client::{Form, Seat};
+use crate::now::Now;
+
+/// What every session may do; from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionRules {
+    /// Publishes per user.
+    pub publishes: Rate,
+    /// Likes, in messages (each may carry several).
+    pub likes: Rate,
+    /// Whether clients may publish `gift` and `paid`; in production only the application may,
+    /// through the server API, because these pass every budget.
+    pub paid_from_clients: PaidFromClients,
+}
+
+/// Who may publish `gift` and `paid` events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaidFromClients {
+    /// Only the server API.
+    Refused,
+    /// Clients too: for trying things out.
+    Allowed,
+}
+
+/// What one client may do in the rooms it joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// Watch.
+    View,
+    /// Watch and publish.
+    Chat,
+}
+
+/// Malformed messages per ten seconds; one more closes the connection.
+const MALFORMED: Rate = Rate { burst: 7, period: Duration::from_secs(10) };
+
+/// One client's protocol state.
+#[derive(Debug)]
+pub(crate) struct Session {
+    user: User,
+    rights: Rights,
+    form: Form,
+    seats: SmallVec<[(RoomId, Seat); 1]>,
+    joins: u16,
+    publishes: Limiter,
+    likes: Limiter,
+    malformed: Limiter,
+}
+
+/// What a command leads to.
+#[derive(Debug)]
+pub(crate) enum Effect<'a> {
+    /// Take a seat in a room; `replaces` is given up first.
+    Join {
+        room: RoomId,
+        seat: Seat,
+        replaces: Option<Seat>,
+        id: Option<RequestId>,
+        since: Option<Cursor>,
+        history: usize,
+    },
+    /// Give up a seat.
+    Leave { room: RoomId, seat: Seat, id: Option<RequestId> },
+    /// Append an event to a room's log and answer when it is in.
+    Publish { room: RoomId, event: Event, id: Option<RequestId> },
+    /// Count likes.
+    Like { room: RoomId, likes: u32, id: Option<RequestId> },
+    /// Answer a ping.
+    Pong { id: Option<RequestId>, ts: Option<&'a RawValue> },
+    /// Say why not.
+    Refuse { id: Option<RequestId>, room: Option<RoomId>, refusal: Refusal },
+    /// End the connection.
+    Close(CloseReason),
+}
+
+impl Session {
+    pub(crate) fn new(user: User, rights: Rights, form: Form) -> Self {
+        Self {
+            user,
+            rights,
+            form,
+            seats: SmallVec::new(),
+            joins: 0,
+            publishes: Limiter::default(),
+            likes: Limiter::default(),
+            malformed: Limiter::default(),
+        }
+    }
+
+    /// The seats this client holds or has asked for.
+    pub(crate) fn seats(&self) -> impl Iterator<Item = &(RoomId, Seat)> {
+        self.seats.iter()
+    }
+
+    /// The largest message this client may send, in bytes.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        if self.joins == 0 { limits::PEER_FRAME_BYTES_MAX } else { limits::VIEWER_FRAME_BYTES_MAX }
+    }
+
+    /// Judges one message.
+    pub(crate) fn handle<'a>(
+        &mut self,
+        decoded: Result<Request<'a>, DecodeError>,
+        rules: &SessionRules,
+        now: Now,
+        random: [u8; 16],
+    ) -> Effect<'a> {
+        let Request { id, command } = match decoded {
+            Ok(request) => request,
+            Err(DecodeError::Refused { id, refusal }) => {
+                return Effect::Refuse { id, room: None, refusal };
+            }
+            Err(DecodeError::Malformed(refusal)) => return self.malformed(refusal, now),
+        };
+        match command {
+            Command::Join { room, role, since, history } => {
+                self.join(id, room, role, since, history)
+            }
+            Command::Leave { room } => self.leave(id, room),
+            Command::Publish { room, kind, body, key } => {
+                let publish = Publish { kind, body, key, random };
+                self.publish(id, room, publish, rules, now)
+            }
+            Command::Ping { ts } => Effect::Pong { id, ts },
+        }
+    }
+
+    fn malformed(&mut self, refusal: Refusal, now: Now) -> Effect<'static> {
+        match self.malformed.admit(MALFORMED, 1, now.mono) {
+            Verdict::Accept => Effect::Refuse { id: None, room: None, refusal },
+            Verdict::Wait(_) => Effect::Close(CloseReason::ProtocolAbuse),
+        }
+    }
+
+    fn join(
+        &mut self,
+        id: Option<RequestId>,
+        room: &str,
+        role: Role,
+        since: Option<Cursor>,
+        history: usize,
+    ) -> Effect<'static> {
+        let refuse = |refusal| Effect::Refuse { id, room: None, refusal };
+        let Ok(room) = RoomId::parse(room) else {
+            return refuse(Refusal::bad_request(
+                "`room` must be 1 to 96 bytes without invisible characters, and not begin with `$`",
+            ));
+        };
+        if role == Role::Peer {
+            return refuse(Refusal::new(
+                Code::Forbidden,
+                "this gateway takes viewers only: join without `as`, or with `as: viewer`",
+            ));
+        }
+        let held = self.seats.iter().position(|(seated, _)| *seated == room);
+        if held.is_none() && self.seats.len() >= limits::ROOMS_PER_CONNECTION_MAX {
+            return refuse(Refusal::new(Code::RoomsLimit, "leave a room before joining another"));
+        }
+        self.joins = self.joins.wrapping_add(1).max(1);
+        let seat = Seat { number: self.joins, form: self.form };
+        let replaces = match held {
+            Some(at) => Some(std::mem::replace(&mut self.seats[at].1, seat)),
+            None => {
+                self.seats.push((room.clone(), seat));
+                None
+            }
+        };
+        Effect::Join { room, seat, replaces, id, since, history }
+    }
+
+    fn leave(&mut self, id: Option<RequestId>, room: &str) -> Effect<'static> {
+        match self.seats.iter().position(|(seated, _)| seated.as_str() == room) {
+            Some(at) => {
+                let (room, seat) = self.seats.swap_remove(at);
+                Effect::Leave { room, seat, id }
+            }
+            None => Effect::Refuse { id, room: None, refusal: NOT_JOINED },
+        }
+    }
+
+    fn publish(
+        &mut self,
+        id: Option<RequestId>,
+        room: &str,
+        publish: Publish<'_>,
+        rules: &SessionRules,
+        now: Now,
+    ) -> Effect<'static> {
+        let Some((room, _)) = self.seats.iter().find(|(seated, _)| seated.as_str() == room) else {
+            return Effect::Refuse { id, room: None, refusal: NOT_JOINED };
+        };
+        let room = room.clone();
+        match self.accept(&room, publish, rules, now) {
+            Ok(Accepted::Event(event)) => Effect::Publish { room, event, id },
+            Ok(Accepted::Likes(likes)) => Effect::Like { room, likes, id },
+            Err(refusal) => Effect::Refuse { id, room: Some(room), refusal },
+        }
+    }
+
+    fn accept(
+        &mut self,
+        room: &RoomId,
+        publish: Publish<'_>,
+        rules: &SessionRules,
+        now: Now,
+    ) -> Result<Accepted, Refusal> {
+        let Publish { kind, body, key, random } = publish;
+        if self.rights == Rights::View {
+            return Err(VIEW_ONLY);
+        }
+        match kind {
+            Kind::System | Kind::Notice => return Err(SERVER_ONLY),
+            Kind::Gift | Kind::Paid if rules.paid_from_clients == PaidFromClients::Refused => {
+                return Err(SERVER_ONLY);
+            }
+            Kind::Chat
+            | Kind::Gift
+            | Kind::Paid
+            | Kind::Like
+            | Kind::Enter
+            | Kind::Extension(_) => {}
+        }
+        let body = match body {
+            PublishBody::Likes(likes) => {
+                limit(self.likes.admit(rules.likes, 1, now.mono))?;
+                return Ok(Accepted::Likes(likes));
+            }
+            PublishBody::Chat(chat) => Body::Chat(chat),
+            PublishBody::Opaque(raw) => Body::Opaque(raw),
+        };
+        limit(self.publishes.admit(rules.publishes, 1, now.mono))?;
+        let id = match key {
+            Some(key) => EventId::keyed(self.user.id.as_str(), room, key),
+            None => EventId::random(random),
+        };
+        let user = Some(&self.user);
+        let draft = Draft { id, kind, ts_ms: now.unix_ms, user, body, weight: WEIGHT_DEFAULT };
+        Ok(Accepted::Event(draft.render()))
+    }
+}
+
+/// A publish command, less its room.
+struct Publish<'a> {
+    kind: Kind<'a>,
+    body: PublishBody<'a>,
+    key: Option<&'a str>,
+    random: [u8; 16],
+}
+
+/// What an accepted publish becomes.
+enum Accepted {
+    Event(Event),
+    Likes(u32),
+}
+
+const NOT_JOINED: Refusal = Refusal::new(Code::NotJoined, "join the room first");
+
+const VIEW_ONLY: Refusal =
+    Refusal::new(Code::Forbidden, "this connection may watch, and not publish");
+
+const SERVER_ONLY: Refusal =
+    Refusal::new(Code::Forbidden, "events of this kind come from the server API only");
+
+fn limit(verdict: Verdict) -> Result<(), Refusal> {
+    match verdict {
+        Verdict::Accept => Ok(()),
+        Verdict::Wait(wait) => {
+            Err(Refusal::until(Code::RateLimited, "too many in too short a time", wait))
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What all connections of one shard share.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use broker_bridge::Broker;
+use tokio::sync::mpsc;
+
+use crate::client::session::SessionRules;
+use crate::conn::acks::AwaitedAck;
+use crate::conn::reader::Reader;
+use crate::hub::Hubs;
+use crate::metrics::Metrics;
+use crate::now::Clock;
+use crate::shard::{ShardHandle, ShardRules};
+
+/// What all connections of one shard share; one per thread, never locked.
+pub(crate) struct Context {
+    pub(crate) clock: Clock,
+    pub(crate) session: SessionRules,
+    pub(crate) timing: ShardRules,
+    /// The name of this node in `welcome`.
+    pub(crate) node: String,
+    pub(crate) shard: ShardHandle,
+    pub(crate) hubs: Hubs,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) acks: mpsc::Sender<AwaitedAck>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) reader: RefCell<Reader>,
+}

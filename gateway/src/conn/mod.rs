@@ -1,0 +1,333 @@
+//! A connection: the task that reads one client's socket and owns the client's lifetime.
+//!
+//! Only this module reads client sockets, and only the reader ends a client: whoever else wants
+//! it gone closes the socket, and the reader notices. What a client says becomes actions for the
+//! shard (replies), the hub (joins and leaves) and the broker (events). It never writes.
+
+pub(crate) mod acks;
+pub(crate) mod context;
+pub(crate) mod reader;
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker_bridge::Busy;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use protocol::close::CloseReason;
+use protocol::event::{Event, User};
+use protocol::frame::{self, FrameRules};
+use protocol::from_client::{Decoder, RequestId};
+use protocol::ids::{Address, RoomId};
+use protocol::refusal::{Code, Refusal};
+use protocol::to_client::{Limits, ServerMessage};
+
+use crate::client::Form;
+use crate::client::session::{Effect, Rights, Session};
+use crate::conn::acks::AwaitedAck;
+use crate::conn::context::Context;
+use crate::conn::reader::{Carry, Client, Inbound, Next, Read};
+use crate::hub::HubCommand;
+use crate::metrics::Queue;
+use crate::now::Now;
+use crate::room::effect::Join;
+use crate::shard::{ClientSink, Control, Socket};
+
+/// A client that was let in.
+pub(crate) struct Admitted {
+    pub(crate) socket: Socket,
+    /// What it had sent behind its handshake.
+    pub(crate) early: Bytes,
+    pub(crate) user: User,
+    pub(crate) rights: Rights,
+    /// Whether permessage-deflate was negotiated.
+    pub(crate) form: Form,
+}
+
+/// Serves a client until it goes.
+pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
+    let Admitted { socket, early, user, rights, form } = admitted;
+    let socket = Arc::new(socket);
+    socket.heard(context.clock.now().mono_s());
+    let sink = ClientSink::Plain(Arc::clone(&socket));
+    let Some(address) = context.shard.attach(sink, user.id.clone()).await else { return };
+    context.metrics.connections.inc();
+    context.metrics.connections_total.inc();
+    context.send(address, &welcome(&context, &user)).await;
+    let mut conn = Conn {
+        socket,
+        address,
+        form,
+        session: Session::new(user, rights, form),
+        carry: Carry::default(),
+    };
+    // A fault of ours ends this client, and leaves no trace of it behind.
+    let served = AssertUnwindSafe(conn.serve(&context, early)).catch_unwind().await;
+    if served.is_err() {
+        context.shard.control(Control::Close { address, reason: CloseReason::Internal }).await;
+    }
+    for (room, seat) in conn.session.seats() {
+        let leave = HubCommand::Leave { room: room.clone(), address, seat: *seat };
+        context.hubs.command(leave).await;
+    }
+    context.shard.control(Control::Detach(address)).await;
+    context.metrics.connections.dec();
+}
+
+fn welcome(context: &Context, user: &User) -> Vec<u8> {
+    let limits = Limits { publish_per_5s: context.session.publishes.burst, ..Limits::default() };
+    ServerMessage::Welcome {
+        node: &context.node,
+        user,
+        resumed: false,
+        ping_interval_ms: context.timing.ping_interval_s * 1000,
+        ping_timeout_ms: context.timing.ping_timeout_s * 1000,
+        limits,
+    }
+    .render()
+}
+
+/// One client's reader.
+struct Conn {
+    socket: Arc<Socket>,
+    address: Address,
+    form: Form,
+    session: Session,
+    carry: Carry,
+}
+
+/// What a read leads to.
+enum Action {
+    Hub(HubCommand),
+    Shard(Control),
+    Publish { room: RoomId, event: Event, id: Option<RequestId> },
+    Refuse { id: Option<RequestId>, room: Option<RoomId>, refusal: Refusal },
+    Like { room: RoomId, likes: u32, id: Option<RequestId> },
+}
+
+/// Whether there is more to read.
+enum Turn {
+    GoOn,
+    /// The client is told to go; what it still says is not listened to.
+    Closing,
+    Ended,
+}
+
+impl Conn {
+    async fn serve(&mut self, context: &Context, early: Bytes) {
+        let mut turn = self.read(context, Some(early)).await;
+        while let Turn::GoOn = turn {
+            turn = match self.socket.readable().await {
+                Ok(()) => self.read(context, None).await,
+                Err(_) => Turn::Ended,
+            };
+        }
+        if let Turn::Closing = turn {
+            self.discard().await;
+        }
+    }
+
+    /// Reads what is there and does what it asks for.
+    async fn read(&mut self, context: &Context, early: Option<Bytes>) -> Turn {
+        let now = context.clock.now();
+        let mut turn = ReadTurn {
+            context,
+            address: self.address,
+            form: self.form,
+            session: &mut self.session,
+            now,
+            actions: Vec::new(),
+            closing: false,
+        };
+        let read = {
+            let mut reader = context.reader.borrow_mut();
+            match early {
+                Some(early) if early.is_empty() => return Turn::GoOn,
+                Some(early) => reader.read(|into| copy(&early, into), &mut self.carry, &mut turn),
+                None => reader.read(|into| self.socket.try_read(into), &mut self.carry, &mut turn),
+            }
+        };
+        let ReadTurn { actions, mut closing, .. } = turn;
+        for action in actions {
+            self.perform(context, action, now).await;
+        }
+        match read {
+            Read::Bytes(bytes) => {
+                self.socket.heard(now.mono_s());
+                context.metrics.received_bytes.inc_by(bytes as u64);
+            }
+            Read::Nothing => {}
+            Read::Ended => return Turn::Ended,
+            Read::Fault(reason) => {
+                let address = self.address;
+                context.shard.control(Control::Close { address, reason }).await;
+                closing = true;
+            }
+        }
+        if closing { Turn::Closing } else { Turn::GoOn }
+    }
+
+    async fn perform(&self, context: &Context, action: Action, now: Now) {
+        match action {
+            Action::Hub(command) => context.hubs.command(command).await,
+            Action::Shard(command) => context.shard.control(command).await,
+            Action::Publish { room, event, id } => {
+                let Event { class, json, .. } = event.clone();
+                match context.broker.publish(&room, event) {
+                    Ok(pending) => {
+                        context.metrics.accepted(class);
+                        let address = self.address;
+                        let ack = AwaitedAck { address, id, event: json, pending, since: now.mono };
+                        // The task of the acks ends after all connections.
+                        let _ = context.acks.send(ack).await;
+                    }
+                    Err(Busy) => {
+                        context.metrics.queue_full(Queue::Broker);
+                        context.refuse(self.address, id, Some(&room), &BUSY).await;
+                    }
+                }
+            }
+            Action::Like { room, likes, id } => {
+                context.hubs.command(HubCommand::Like { room, likes }).await;
+                let ack = ServerMessage::Ack { id, event: None, stored: false };
+                context.send(self.address, &ack.render()).await;
+            }
+            Action::Refuse { id, room, refusal } => {
+                context.refuse(self.address, id, room.as_ref(), &refusal).await;
+            }
+        }
+    }
+
+    /// Reads on until the socket ends, so that the close frame is not lost to a reset.
+    async fn discard(&self) {
+        let mut into = [0; 512];
+        while self.socket.readable().await.is_ok() {
+            match self.socket.try_read(&mut into) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Context {
+    async fn send(&self, address: Address, message: &[u8]) {
+        self.shard.control(Control::Send { address, frame: frame::text(message) }).await;
+    }
+
+    async fn refuse(
+        &self,
+        address: Address,
+        id: Option<RequestId>,
+        room: Option<&RoomId>,
+        refusal: &Refusal,
+    ) {
+        self.metrics.refused(refusal.code);
+        let error = ServerMessage::refusal(id, room.map(RoomId::as_str), refusal);
+        self.send(address, &error.render()).await;
+    }
+}
+
+/// One read, while it is taken apart.
+struct ReadTurn<'c> {
+    context: &'c Context,
+    address: Address,
+    form: Form,
+    session: &'c mut Session,
+    now: Now,
+    actions: Vec<Action>,
+    closing: bool,
+}
+
+impl Client for ReadTurn<'_> {
+    fn rules(&self) -> FrameRules {
+        let compression = self.form == Form::Deflated;
+        FrameRules { payload_bytes_max: self.session.message_bytes_max(), compression }
+    }
+
+    fn take(&mut self, inbound: Inbound<'_>, decoder: &mut Decoder) -> Next {
+        let address = self.address;
+        match inbound {
+            Inbound::Text(text) => {
+                self.context.metrics.received_messages.inc();
+                let decoded = decoder.decode(text.as_bytes());
+                let rules = &self.context.session;
+                let effect = self.session.handle(decoded, rules, self.now, rand::random());
+                self.act(effect);
+            }
+            Inbound::Ping(payload) => {
+                let frame = frame::pong(payload);
+                self.actions.push(Action::Shard(Control::Send { address, frame }));
+            }
+            Inbound::Pong => {}
+            Inbound::Close(code) => {
+                let frame = frame::close_echo(code);
+                self.actions.push(Action::Shard(Control::Echo { address, frame }));
+                self.closing = true;
+            }
+        }
+        if self.closing { Next::Stop } else { Next::GoOn }
+    }
+}
+
+impl ReadTurn<'_> {
+    fn act(&mut self, effect: Effect<'_>) {
+        let address = self.address;
+        match effect {
+            Effect::Join { room, seat, replaces, id, since, history } => {
+                if let Some(old) = replaces {
+                    self.leave(room.clone(), old);
+                }
+                let join = Join { address, seat, id, since, history };
+                let expect = Control::Expect { address, room: room.clone(), seat };
+                self.actions.push(Action::Shard(expect));
+                self.actions.push(Action::Hub(HubCommand::Join { room, join }));
+            }
+            Effect::Leave { room, seat, id } => {
+                let left = ServerMessage::Left { id, room: &room }.render();
+                self.leave(room, seat);
+                let frame = frame::text(&left);
+                self.actions.push(Action::Shard(Control::Send { address, frame }));
+            }
+            Effect::Publish { room, event, id } => {
+                self.actions.push(Action::Publish { room, event, id });
+            }
+            Effect::Like { room, likes, id } => {
+                self.actions.push(Action::Like { room, likes, id });
+            }
+            Effect::Pong { id, ts } => {
+                let pong = ServerMessage::Pong { id, ts, now: self.now.unix_ms };
+                let frame = frame::text(&pong.render());
+                self.actions.push(Action::Shard(Control::Send { address, frame }));
+            }
+            Effect::Refuse { id, room, refusal } => {
+                self.actions.push(Action::Refuse { id, room, refusal });
+            }
+            Effect::Close(reason) => {
+                self.actions.push(Action::Shard(Control::Close { address, reason }));
+                self.closing = true;
+            }
+        }
+    }
+
+    fn leave(&mut self, room: RoomId, seat: crate::client::Seat) {
+        let address = self.address;
+        let unseat = Control::Unseat { address, room: room.clone(), seat };
+        self.actions.push(Action::Shard(unseat));
+        self.actions.push(Action::Hub(HubCommand::Leave { room, address, seat }));
+    }
+}
+
+/// The broker's queue is full; nothing was accepted.
+pub(crate) const BUSY: Refusal =
+    Refusal::until(Code::Busy, "too busy to take this now; try again", Duration::from_secs(1));
+
+fn copy(from: &[u8], into: &mut [u8]) -> std::io::Result<usize> {
+    let count = from.len().min(into.len());
+    into[..count].copy_from_slice(&from[..count]);
+    Ok(count)
+}

@@ -1,0 +1,242 @@
+//! From a socket's bytes to messages: one reader for all connections of a shard.
+//!
+//! fastwebsockets allocates 8 KiB for every reader it makes. Here one `WebSocketRead` serves a
+//! whole shard: the boundary of a frame is found from its header, and the reader is fed whole
+//! frames only, so it never waits and keeps nothing. A connection owns a buffer only while a
+//! frame of its is incomplete.
+//!
+//! Everything that could poison the reader for the next client is checked from the header before
+//! (mask, reserved bits, opcode, control frames, size), and any error of the reader makes a new
+//! one.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use fastwebsockets::{Frame, Role, WebSocketRead, after_handshake_split};
+use futures_util::FutureExt as _;
+use protocol::close::CloseReason;
+use protocol::deflate::Inflater;
+use protocol::frame::{ClientHeader, FrameRules, Opcode, read_close};
+use protocol::from_client::Decoder;
+use protocol::limits::PEER_FRAME_BYTES_MAX;
+use protocol::message::{Assembler, Message};
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// What is read from a socket at once.
+const READ_BYTES: usize = 64 * 1024;
+/// FIN and the opcode of a binary frame: how every frame is fed, whatever it is. The reader then
+/// only unmasks; meaning, inflating and UTF-8 are decided per message, once.
+const FED_AS: u8 = 0x82;
+
+/// Reads for all connections of one shard.
+pub(crate) struct Reader {
+    buffer: Vec<u8>,
+    feed: Feed,
+    websocket: WebSocketRead<Feed>,
+    inflater: Inflater,
+    scratch: Vec<u8>,
+    pub(crate) decoder: Decoder,
+}
+
+/// What a connection keeps between two reads: nothing, usually.
+#[derive(Debug, Default)]
+pub(crate) struct Carry {
+    /// The beginning of a frame.
+    bytes: Vec<u8>,
+    /// The beginning of a message.
+    assembler: Assembler,
+}
+
+/// Something that a client sent, whole.
+pub(crate) enum Inbound<'a> {
+    Text(&'a str),
+    Ping(&'a [u8]),
+    Pong,
+    /// Its close frame, with the code in it.
+    Close(Option<u16>),
+}
+
+/// What became of a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// So many bytes, all of them dealt with.
+    Bytes(usize),
+    /// Nothing is there.
+    Nothing,
+    /// The client is gone.
+    Ended,
+    /// The client broke the protocol.
+    Fault(CloseReason),
+}
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        let feed = Feed::default();
+        let websocket = websocket(&feed);
+        Self {
+            buffer: vec![0; READ_BYTES],
+            feed,
+            websocket,
+            inflater: Inflater::new(),
+            scratch: Vec::new(),
+            decoder: Decoder::new(),
+        }
+    }
+
+    /// Reads what a socket has and hands over every whole message.
+    ///
+    /// `rules` is asked before each frame (joining narrows the size limit); `take` returns
+    /// whether to go on.
+    pub(crate) fn read(
+        &mut self,
+        source: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+        carry: &mut Carry,
+        client: &mut impl Client,
+    ) -> Read {
+        let kept = carry.bytes.len();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.len() < kept + READ_BYTES {
+            buffer.resize(kept + READ_BYTES, 0);
+        }
+        buffer[..kept].copy_from_slice(&carry.bytes);
+        let read = match source(&mut buffer[kept..kept + READ_BYTES]) {
+            Ok(0) => Read::Ended,
+            Ok(bytes) => self.frames(&buffer[..kept + bytes], bytes, carry, client),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Read::Nothing,
+            Err(_) => Read::Ended,
+        };
+        self.buffer = buffer;
+        read
+    }
+
+    fn frames(
+        &mut self,
+        mut bytes: &[u8],
+        fresh: usize,
+        carry: &mut Carry,
+        client: &mut impl Client,
+    ) -> Read {
+        loop {
+            let rules = client.rules();
+            let header = match ClientHeader::parse(bytes, rules) {
+                Ok(Some(header)) if header.frame_bytes() <= bytes.len() => header,
+                Ok(Some(_) | None) => break,
+                Err(fault) => return Read::Fault(fault.close_reason()),
+            };
+            let (frame, rest) = bytes.split_at(header.frame_bytes());
+            bytes = rest;
+            match self.frame(&header, frame, rules, &mut carry.assembler, client) {
+                Ok(Next::GoOn) => {}
+                Ok(Next::Stop) => return Read::Bytes(fresh),
+                Err(reason) => return Read::Fault(reason),
+            }
+        }
+        if bytes.is_empty() {
+            // Not cleared: a connection between two frames holds no memory.
+            carry.bytes = Vec::new();
+        } else {
+            carry.bytes = bytes.to_vec();
+        }
+        Read::Bytes(fresh)
+    }
+
+    fn frame(
+        &mut self,
+        header: &ClientHeader,
+        frame: &[u8],
+        rules: FrameRules,
+        assembler: &mut Assembler,
+        client: &mut impl Client,
+    ) -> Result<Next, CloseReason> {
+        self.feed.fill(frame);
+        let read = self.websocket.read_frame(&mut no_replies).now_or_never();
+        let Some(Ok(Frame { payload, .. })) = read else {
+            self.websocket = websocket(&self.feed);
+            return Err(CloseReason::Framing);
+        };
+        let decoder = &mut self.decoder;
+        Ok(match header.opcode {
+            Opcode::Ping => client.take(Inbound::Ping(&payload), decoder),
+            Opcode::Pong => client.take(Inbound::Pong, decoder),
+            Opcode::Close => client.take(Inbound::Close(read_close(&payload)?), decoder),
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {
+                let max = rules.payload_bytes_max;
+                let (inflater, scratch) = (&mut self.inflater, &mut self.scratch);
+                match assembler
+                    .push(header, &payload, inflater, scratch, max)
+                    .map_err(|fault| fault.close_reason())?
+                {
+                    None => Next::GoOn,
+                    Some(Message::Text(text)) => client.take(Inbound::Text(text), decoder),
+                    Some(Message::Binary(_)) => return Err(CloseReason::Binary),
+                }
+            }
+        })
+    }
+}
+
+/// Whose bytes are read.
+pub(crate) trait Client {
+    /// What its next frame may be.
+    fn rules(&self) -> FrameRules;
+    /// Takes what it sent.
+    fn take(&mut self, inbound: Inbound<'_>, decoder: &mut Decoder) -> Next;
+}
+
+/// Whether to go on reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    GoOn,
+    Stop,
+}
+
+fn websocket(feed: &Feed) -> WebSocketRead<Feed> {
+    feed.fill(&[]);
+    let (mut read, _) = after_handshake_split(feed.clone(), tokio::io::sink(), Role::Server);
+    read.set_auto_close(false);
+    read.set_auto_pong(false);
+    // The limit of each connection is checked from the header; this one is exclusive.
+    read.set_max_message_size(PEER_FRAME_BYTES_MAX + 1);
+    read
+}
+
+#[expect(clippy::unused_async, reason = "the shape that fastwebsockets asks for")]
+async fn no_replies(_: Frame<'_>) -> Result<(), Infallible> {
+    Ok(())
+}
+
+/// The bytes of one whole frame, as something that can be read without waiting.
+#[derive(Debug, Clone, Default)]
+struct Feed(Rc<RefCell<(Vec<u8>, usize)>>);
+
+impl Feed {
+    fn fill(&self, frame: &[u8]) {
+        let (bytes, taken) = &mut *self.0.borrow_mut();
+        bytes.clear();
+        bytes.extend_from_slice(frame);
+        if let Some(first) = bytes.first_mut() {
+            *first = FED_AS;
+        }
+        *taken = 0;
+    }
+}
+
+impl AsyncRead for Feed {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (bytes, taken) = &mut *self.0.borrow_mut();
+        let count = into.remaining().min(bytes.len() - *taken);
+        into.put_slice(&bytes[*taken..*taken + count]);
+        *taken += count;
+        // Nothing left reads as the end, which is an error inside a frame: never reached, since
+        // frames are whole.
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,81 @@
+//! Whether the loops of this gateway turn, and whether clients may come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::now::Now;
+
+/// A loop that has not turned for this long is stuck: loops turn at least once a second.
+const STUCK: Duration = Duration::from_secs(5);
+
+/// Set by a loop at every turn.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    pub(crate) fn beat(&self, now: Now) {
+        self.0.store(now.mono.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn is_stuck(&self, now: Now) -> bool {
+        let beat = Duration::from_millis(self.0.load(Ordering::Relaxed));
+        now.mono.saturating_sub(beat) > STUCK
+    }
+}
+
+/// Where a gateway is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    /// The canary has not come back yet.
+    Starting = 0,
+    /// Clients may come.
+    Ready = 1,
+    /// Clients are told to go elsewhere.
+    Draining = 2,
+}
+
+/// The health of a gateway.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Health {
+    stage: Arc<AtomicU8>,
+    pulses: Vec<Pulse>,
+}
+
+impl Health {
+    pub(crate) fn new(pulses: Vec<Pulse>) -> Self {
+        Self { stage: Arc::default(), pulses }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Release);
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Acquire) {
+            0 => Stage::Starting,
+            1 => Stage::Ready,
+            _ => Stage::Draining,
+        }
+    }
+
+    /// How many loops have not turned lately.
+    pub(crate) fn stuck_loops(&self, now: Now) -> usize {
+        self.pulses.iter().filter(|pulse| pulse.is_stuck(now)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_does_not_turn_is_found() {
+        let (turning, standing) = (Pulse::default(), Pulse::default());
+        let health = Health::new(vec![turning.clone(), standing]);
+        let now = Now { mono: Duration::from_secs(6), unix_ms: 0 };
+        turning.beat(now);
+        assert_eq!(health.stuck_loops(now), 1);
+    }
+}

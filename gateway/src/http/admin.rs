@@ -1,0 +1,61 @@
+//! The admin side: metrics, health, readiness, and the server API.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::health::{Health, Stage};
+use crate::http::api::{self, Api};
+use crate::metrics::Metrics;
+use crate::now::Clock;
+
+/// What the admin side shows.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Health,
+    pub(crate) clock: Clock,
+}
+
+/// Every route of the admin port.
+pub(crate) fn routes(admin: Admin, api: Api) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(admin)
+        .merge(api::routes(api))
+        .fallback(not_found)
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, TEXT_FORMAT)], admin.metrics.render()).into_response()
+}
+
+/// Whether the loops turn: if not, only a restart helps.
+async fn healthz(State(admin): State<Admin>) -> Response {
+    let stuck = admin.health.stuck_loops(admin.clock.now());
+    let status = if stuck == 0 { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
+    (status, Json(json!({ "stuck_loops": stuck }))).into_response()
+}
+
+/// Whether clients may come.
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let (status, state) = match admin.health.stage() {
+        Stage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        Stage::Ready => (StatusCode::OK, "ready"),
+        Stage::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    };
+    (status, Json(json!({ "state": state, "degraded": false }))).into_response()
+}
+
+async fn not_found() -> Response {
+    let error = json!({ "error": { "code": "not_found", "message": "there is nothing here" } });
+    (StatusCode::NOT_FOUND, Json(error)).into_response()
+}

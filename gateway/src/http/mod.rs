@@ -1,0 +1,8 @@
+//! The edge: listening, the public HTTP side with the WebSocket upgrade, and the admin side.
+
+pub(crate) mod admin;
+pub(crate) mod api;
+pub(crate) mod listen;
+pub(crate) mod pages;
+pub(crate) mod serve;
+pub(crate) mod upgrade;

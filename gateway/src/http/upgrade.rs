@@ -1,0 +1,204 @@
+//! From an HTTP request to an admitted WebSocket client.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::{
+    self, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+};
+use hyper::{Method, Request, StatusCode, Version};
+use protocol::deflate::negotiate;
+use protocol::event::User;
+use protocol::ids::{UserId, is_invisible};
+use protocol::limits::USER_NAME_CHARS_MAX;
+use sha1::{Digest as _, Sha1};
+
+use crate::client::Form;
+use crate::client::session::Rights;
+
+/// The subprotocol that is echoed when it is offered.
+const SUBPROTOCOL: &str = "barrage.v1";
+/// Appended to the key before hashing (RFC 6455 section 1.3).
+const KEY_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// What connections without a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Nothing: they are refused.
+    Refused,
+    /// Watch, and publish as well.
+    Chat,
+}
+
+/// A request that may become a client.
+pub(crate) struct Handshake {
+    pub(crate) accept: HeaderValue,
+    pub(crate) subprotocol: Option<HeaderValue>,
+    pub(crate) extensions: Option<HeaderValue>,
+    pub(crate) user: User,
+    pub(crate) rights: Rights,
+    pub(crate) form: Form,
+}
+
+/// Why a request does not become a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: &'static str,
+}
+
+impl Refused {
+    const fn bad(message: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: "bad_request", message }
+    }
+}
+
+/// Judges a request for `/ws` (RFC 6455 section 4.2.1).
+pub(crate) fn judge<B>(
+    request: &Request<B>,
+    anonymous: Anonymous,
+    random: [u8; 8],
+) -> Result<Handshake, Refused> {
+    let headers = request.headers();
+    if request.method() != Method::GET || request.version() != Version::HTTP_11 {
+        return Err(Refused::bad("a WebSocket begins with GET over HTTP/1.1"));
+    }
+    if !lists(headers, &header::CONNECTION, "upgrade")
+        || !lists(headers, &header::UPGRADE, "websocket")
+    {
+        return Err(Refused {
+            status: StatusCode::UPGRADE_REQUIRED,
+            code: "bad_request",
+            message: "this address speaks WebSocket: send `Connection: Upgrade` and `Upgrade: websocket`",
+        });
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Refused {
+            status: StatusCode::UPGRADE_REQUIRED,
+            code: "bad_request",
+            message: "`Sec-WebSocket-Version` must be 13",
+        });
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
+    if STANDARD.decode(key).map_or(0, |nonce| nonce.len()) != 16 {
+        return Err(Refused::bad("`Sec-WebSocket-Key` must be 16 bytes in base64"));
+    }
+    if anonymous == Anonymous::Refused {
+        return Err(Refused {
+            status: StatusCode::UNAUTHORIZED,
+            code: "unauthorized",
+            message: "anonymous connections are not allowed here",
+        });
+    }
+    let extensions = offered(headers, &SEC_WEBSOCKET_EXTENSIONS);
+    let extensions = negotiate(&extensions).map(HeaderValue::from_static);
+    Ok(Handshake {
+        accept: accept(key),
+        subprotocol: lists(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)
+            .then(|| HeaderValue::from_static(SUBPROTOCOL)),
+        form: if extensions.is_some() { Form::Deflated } else { Form::Plain },
+        extensions,
+        user: anonymous_user(request.uri().query().unwrap_or_default(), random),
+        rights: Rights::Chat,
+    })
+}
+
+impl Handshake {
+    /// The headers of the answer.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        let optional = [
+            (SEC_WEBSOCKET_PROTOCOL, &self.subprotocol),
+            (SEC_WEBSOCKET_EXTENSIONS, &self.extensions),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers
+    }
+}
+
+fn accept(key: &[u8]) -> HeaderValue {
+    let hash = Sha1::new().chain_update(key).chain_update(KEY_SALT).finalize();
+    HeaderValue::from_str(&STANDARD.encode(hash)).expect("base64 is visible ASCII")
+}
+
+/// A guest, with the name from `?name=` if it is one.
+fn anonymous_user(query: &str, random: [u8; 8]) -> User {
+    let mut user = User::new(UserId::anonymous(random));
+    let name = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "name");
+    let name: String = name
+        .map(|(_, name)| name.chars().filter(|c| !is_invisible(*c)).collect())
+        .unwrap_or_default();
+    let name: String = name.trim().chars().take(USER_NAME_CHARS_MAX).collect();
+    if !name.is_empty() {
+        user.name = Some(name.into());
+    }
+    user
+}
+
+/// All values of a header, joined as RFC 9110 section 5.3 allows.
+fn offered(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.collect::<Vec<_>>().join(", ")
+}
+
+fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    offered(headers, name).split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> hyper::http::request::Builder {
+        Request::get("/ws?name=%E5%B0%8F%E6%98%8E%00&x=1")
+            .header("Connection", "keep-alive, Upgrade")
+            .header("Upgrade", "WebSocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+    }
+
+    fn judged(request: hyper::http::request::Builder) -> Result<Handshake, Refused> {
+        judge(&request.body(()).unwrap(), Anonymous::Chat, [1; 8])
+    }
+
+    #[test]
+    fn the_key_of_the_rfc_gets_the_answer_of_the_rfc() {
+        let handshake = judged(request()).ok().unwrap();
+        assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(handshake.user.name.as_deref(), Some("小明"));
+        assert_eq!(handshake.form, Form::Plain);
+        assert!(handshake.subprotocol.is_none());
+    }
+
+    #[test]
+    fn our_subprotocol_and_compression_are_accepted_when_offered() {
+        let offer = request()
+            .header("Sec-WebSocket-Protocol", "bearer.secret, barrage.v1")
+            .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
+        let headers = judged(offer).ok().unwrap().headers();
+        assert_eq!(headers["sec-websocket-protocol"], "barrage.v1");
+        let extensions = headers["sec-websocket-extensions"].to_str().unwrap();
+        assert!(extensions.starts_with("permessage-deflate; server_no_context_takeover"));
+    }
+
+    #[test]
+    fn what_is_not_a_websocket_request_is_told_why() {
+        let mut other = request();
+        other.headers_mut().unwrap().remove("Upgrade");
+        assert_eq!(judged(other).err().unwrap().status, StatusCode::UPGRADE_REQUIRED);
+        let mut other = request();
+        other.headers_mut().unwrap().insert("Sec-WebSocket-Key", HeaderValue::from_static("abc"));
+        assert_eq!(judged(other).err().unwrap().status, StatusCode::BAD_REQUEST);
+        let request = request().body(()).unwrap();
+        let refused = judge(&request, Anonymous::Refused, [1; 8]).err().unwrap();
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    }
+}

@@ -1,0 +1,242 @@
+//! Every metric of a gateway, once: name, unit, help, labels.
+//!
+//! Live connections are `barrage_connections_total` less the sum of `barrage_closes_total`.
+//! No label ever holds a room, a user or an address.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+use protocol::close::CloseReason;
+use protocol::event::Class;
+use protocol::refusal::Code;
+
+/// The metrics of one gateway.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) connections: IntGauge,
+    pub(crate) connections_total: IntCounter,
+    closes: IntCounterVec,
+    refusals: IntCounterVec,
+    accepted: IntCounterVec,
+    pub(crate) likes: IntCounter,
+    pub(crate) repeats: IntCounter,
+    joins: IntCounterVec,
+    pub(crate) rooms: IntGauge,
+    left_out: IntCounterVec,
+    pub(crate) batch_events: Histogram,
+    pub(crate) slot_lag_seconds: Histogram,
+    pub(crate) ack_seconds: Histogram,
+    frames: IntCounterVec,
+    pub(crate) sent_bytes: IntCounter,
+    pub(crate) received_messages: IntCounter,
+    pub(crate) received_bytes: IntCounter,
+    pub(crate) gap_events: IntCounter,
+    pub(crate) stuck: IntCounter,
+    pub(crate) unmatched: IntCounter,
+    pub(crate) pings: IntCounter,
+    queue_full: IntCounterVec,
+    http: IntCounterVec,
+    pub(crate) ready: IntGauge,
+}
+
+/// What a frame was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameLane {
+    Control,
+    Danmaku,
+}
+
+/// A queue that refuses when it is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// The broker's publish and command queues.
+    Broker,
+}
+
+/// How a join ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinOutcome {
+    Fresh,
+    Recovered,
+    NotRecovered,
+    Refused,
+}
+
+/// Slot lags and acks: from a hundred microseconds to ten seconds.
+const SECONDS: [f64; 12] =
+    [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0];
+/// Events in a batch: up to a room without a budget.
+const EVENTS: [f64; 8] = [0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 250.0, 1000.0];
+
+impl Metrics {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let r = &registry;
+        let build = gauge(r, "barrage_build_info", "Always 1; the version is that of the binary")?;
+        build.set(1);
+        Ok(Self {
+            connections: gauge(r, "barrage_connections", "WebSocket connections held now")?,
+            connections_total: counter(r, "barrage_connections_total", "Connections accepted")?,
+            closes: counters(r, "barrage_closes_total", "Connections ended", "reason")?,
+            refusals: counters(r, "barrage_refusals_total", "Commands refused", "code")?,
+            accepted: counters(r, "barrage_events_accepted_total", "Events accepted", "class")?,
+            likes: counter(r, "barrage_likes_total", "Likes counted")?,
+            repeats: counter(r, "barrage_repeats_total", "Events seen before and dropped")?,
+            joins: counters(r, "barrage_joins_total", "Joins answered", "outcome")?,
+            rooms: gauge(r, "barrage_rooms", "Rooms open on this gateway")?,
+            left_out: counters(
+                r,
+                "barrage_left_out_total",
+                "Events over a room's budget",
+                "class",
+            )?,
+            batch_events: histogram(r, "barrage_batch_events", "Events sent per slot", &EVENTS)?,
+            slot_lag_seconds: histogram(
+                r,
+                "barrage_slot_lag_seconds",
+                "From the end of a slot to its frame",
+                &SECONDS,
+            )?,
+            ack_seconds: histogram(
+                r,
+                "barrage_ack_seconds",
+                "From a publish to the broker's ack",
+                &SECONDS,
+            )?,
+            frames: counters(r, "barrage_frames_sent_total", "Frames written whole", "lane")?,
+            sent_bytes: counter(r, "barrage_sent_bytes_total", "Bytes of frames written whole")?,
+            received_messages: counter(r, "barrage_received_messages_total", "Messages read")?,
+            received_bytes: counter(r, "barrage_received_bytes_total", "Bytes read")?,
+            gap_events: counter(r, "barrage_gap_events_total", "Events dropped for slow clients")?,
+            stuck: counter(r, "barrage_stuck_total", "Times that a client's socket was full")?,
+            unmatched: counter(
+                r,
+                "barrage_unmatched_total",
+                "Members for whom a frame had no variant; anything but 0 is a fault of ours",
+            )?,
+            pings: counter(r, "barrage_pings_total", "Pings sent")?,
+            queue_full: counters(
+                r,
+                "barrage_queue_full_total",
+                "Refusals by a full queue",
+                "queue",
+            )?,
+            http: counters(r, "barrage_http_requests_total", "HTTP requests answered", "status")?,
+            ready: gauge(r, "barrage_ready", "1 while this gateway is ready for clients")?,
+            registry,
+        })
+    }
+
+    /// Everything in the text format of Prometheus.
+    pub(crate) fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Fails only if a metric has no name or the writer fails; neither can be here.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
+
+    pub(crate) fn closed(&self, end: ConnectionEnd) {
+        self.closes.with_label_values(&[end.text()]).inc();
+    }
+
+    pub(crate) fn refused(&self, code: Code) {
+        self.refusals.with_label_values(&[code.text()]).inc();
+    }
+
+    pub(crate) fn accepted(&self, class: Class) {
+        self.accepted.with_label_values(&[class.text()]).inc();
+    }
+
+    pub(crate) fn joined(&self, outcome: JoinOutcome, count: usize) {
+        let outcome = match outcome {
+            JoinOutcome::Fresh => "fresh",
+            JoinOutcome::Recovered => "recovered",
+            JoinOutcome::NotRecovered => "not_recovered",
+            JoinOutcome::Refused => "refused",
+        };
+        self.joins.with_label_values(&[outcome]).inc_by(count as u64);
+    }
+
+    pub(crate) fn left_out(&self, class: Class, count: u32) {
+        self.left_out.with_label_values(&[class.text()]).inc_by(u64::from(count));
+    }
+
+    pub(crate) fn frames(&self, lane: FrameLane, count: u64) {
+        let lane = match lane {
+            FrameLane::Control => "control",
+            FrameLane::Danmaku => "danmaku",
+        };
+        self.frames.with_label_values(&[lane]).inc_by(count);
+    }
+
+    pub(crate) fn queue_full(&self, queue: Queue) {
+        let queue = match queue {
+            Queue::Broker => "broker",
+        };
+        self.queue_full.with_label_values(&[queue]).inc();
+    }
+
+    pub(crate) fn http(&self, status: u16) {
+        let status = match status {
+            100..200 => "1xx",
+            200..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            _ => "5xx",
+        };
+        self.http.with_label_values(&[status]).inc();
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectionEnd {
+    /// We closed it, or answered the client's close.
+    Closed(CloseReason),
+    /// The client went away without a close frame.
+    Lost,
+}
+
+impl ConnectionEnd {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Closed(reason) => reason.text(),
+            Self::Lost => "lost",
+        }
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> anyhow::Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> anyhow::Result<IntCounter> {
+    register(registry, IntCounter::new(name, help)?)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> anyhow::Result<IntGauge> {
+    register(registry, IntGauge::new(name, help)?)
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+) -> anyhow::Result<IntCounterVec> {
+    register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+) -> anyhow::Result<Histogram> {
+    let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    register(registry, Histogram::with_opts(opts)?)
+}

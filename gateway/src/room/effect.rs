@@ -1,0 +1,105 @@
+//! What a room asks its hub to do.
+
+use broker_bridge::Counts;
+use bytes::Bytes;
+use protocol::cursor::Cursor;
+use protocol::from_client::RequestId;
+use protocol::ids::{Address, RoomId};
+use protocol::refusal::Refusal;
+use protocol::select::LeftOut;
+use protocol::to_client::State;
+
+use crate::client::Seat;
+
+/// Somebody who wants in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Join {
+    /// Where they sit.
+    pub(crate) address: Address,
+    /// Which of their joins this is.
+    pub(crate) seat: Seat,
+    /// The id of their command.
+    pub(crate) id: Option<RequestId>,
+    /// What they have already.
+    pub(crate) since: Option<Cursor>,
+    /// How many of the newest events they want.
+    pub(crate) history: usize,
+}
+
+/// Somebody asks what the room is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// By which the hub finds the asker.
+    pub(crate) ticket: u64,
+    /// How many of the newest events they want.
+    pub(crate) events: usize,
+}
+
+/// What a room is like.
+#[derive(Debug, Clone)]
+pub(crate) struct Info {
+    pub(crate) room: RoomId,
+    pub(crate) cursor: Cursor,
+    pub(crate) state: State,
+    /// The newest events, oldest first, as final JSON.
+    pub(crate) events: Vec<Bytes>,
+}
+
+/// Something for the hub to carry out.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Tell the shards that these clients are seated.
+    Answer(Answer),
+    /// Tell these clients that they are not.
+    Refuse { joins: Vec<Join>, refusal: Refusal },
+    /// Send a frame to the shards.
+    Frame(RoomFrame),
+    /// Ask the broker for the entries after a cursor.
+    Fetch(Cursor),
+    /// Tell other nodes what is counted here.
+    Report(Counts),
+    /// Answer a question.
+    Info(u64, Info),
+    /// A question cannot be answered.
+    NoInfo(u64),
+    /// A slot has ended: for the metrics.
+    Closed { sent: usize, left_out: LeftOut },
+    /// So many events had been seen before: for the metrics.
+    Repeats(usize),
+}
+
+/// One `joined` for all who asked for the same.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) joins: Vec<Join>,
+    /// The message after its `id`.
+    pub(crate) tail: Vec<u8>,
+    /// The cursor in it.
+    pub(crate) head: Cursor,
+    /// What it says about recovery.
+    pub(crate) recovered: Option<bool>,
+}
+
+/// The batch of one slot, for every listener of a room.
+#[derive(Debug)]
+pub(crate) struct RoomFrame {
+    /// The batch, and shorter ones for those who joined inside the slot.
+    pub(crate) variants: Vec<Variant>,
+    /// The shards that have listeners.
+    pub(crate) shards: Vec<u16>,
+    /// Whether anybody wants it plain.
+    pub(crate) plain: bool,
+    /// Whether anybody wants it deflated.
+    pub(crate) deflated: bool,
+}
+
+/// A batch for those whose cursor is `prev`.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    pub(crate) prev: Cursor,
+    pub(crate) cursor: Cursor,
+    /// The JSON of the message.
+    pub(crate) payload: Vec<u8>,
+    /// How many events it accounts for: sent and left out.
+    pub(crate) count: u32,
+}

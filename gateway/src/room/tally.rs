@@ -1,0 +1,145 @@
+//! How many are here and how many likes there are: counted per node, summed over nodes, told
+//! seldom.
+
+use ahash::AHashMap;
+use broker_bridge::Counts;
+use protocol::ids::BootId;
+
+/// Online counts are told at most this often, in milliseconds.
+const ONLINE_TOLD_EVERY_MS: u64 = 5_000;
+/// Other nodes hear of a change at most this often, in milliseconds.
+const REPORTED_EVERY_MS: u64 = 5_000;
+
+/// What one room counts.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    here: Counts,
+    elsewhere: AHashMap<BootId, Counts>,
+    told: Total,
+    online_told_ms: u64,
+    reported: Counts,
+    reported_ms: u64,
+}
+
+/// The sums over all nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Total {
+    pub(crate) online: u64,
+    pub(crate) likes: u64,
+}
+
+impl Tally {
+    pub(crate) fn came(&mut self) {
+        self.here.online += 1;
+    }
+
+    pub(crate) fn left(&mut self) {
+        self.here.online = self.here.online.saturating_sub(1);
+    }
+
+    pub(crate) fn liked(&mut self, likes: u32) {
+        self.here.likes += u64::from(likes);
+    }
+
+    pub(crate) fn elsewhere(&mut self, node: BootId, counts: Counts) {
+        self.elsewhere.insert(node, counts);
+    }
+
+    /// A node is gone: nobody is online there any more, its likes stay.
+    pub(crate) fn node_gone(&mut self, node: BootId) {
+        if let Some(counts) = self.elsewhere.get_mut(&node) {
+            counts.online = 0;
+        }
+    }
+
+    pub(crate) fn total(&self) -> Total {
+        let all = self.elsewhere.values().chain([&self.here]);
+        all.fold(Total::default(), |sum, counts| Total {
+            online: sum.online + u64::from(counts.online),
+            likes: sum.likes + counts.likes,
+        })
+    }
+
+    /// When somebody should be told of a change; `None` if everybody knows all.
+    pub(crate) fn due_ms(&self, slot_end_ms: u64) -> Option<u64> {
+        let total = self.total();
+        let likes = (total.likes != self.told.likes).then_some(slot_end_ms);
+        let online = (total.online != self.told.online)
+            .then(|| slot_end_ms.max(self.online_told_ms + ONLINE_TOLD_EVERY_MS));
+        let report = (self.here != self.reported).then_some(self.reported_ms + REPORTED_EVERY_MS);
+        [likes, online, report].into_iter().flatten().min()
+    }
+
+    /// Everybody has just learned how many are online.
+    pub(crate) fn told_online(&mut self, now_ms: u64) {
+        self.told.online = self.total().online;
+        self.online_told_ms = now_ms;
+    }
+
+    /// What viewers are to be told now: (online, likes), each only if it changed and it is time.
+    pub(crate) fn tell(&mut self, now_ms: u64) -> (Option<u64>, Option<u64>) {
+        let total = self.total();
+        let likes = (total.likes != self.told.likes).then_some(total.likes);
+        let due = self.online_told_ms + ONLINE_TOLD_EVERY_MS <= now_ms;
+        let online = (due && total.online != self.told.online).then_some(total.online);
+        if let Some(online) = online {
+            self.told.online = online;
+            self.online_told_ms = now_ms;
+        }
+        self.told.likes = total.likes;
+        (online, likes)
+    }
+
+    /// What other nodes are to be told now.
+    pub(crate) fn report(&mut self, now_ms: u64) -> Option<Counts> {
+        if self.here == self.reported || self.reported_ms + REPORTED_EVERY_MS > now_ms {
+            return None;
+        }
+        self.reported = self.here;
+        self.reported_ms = now_ms;
+        Some(self.here)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: u64 = 1_000_000;
+
+    #[test]
+    fn a_change_is_told_once_and_online_at_most_every_five_seconds() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.due_ms(T), None);
+        tally.came();
+        assert_eq!(tally.due_ms(T), Some(REPORTED_EVERY_MS), "nothing was reported so far");
+        assert_eq!(tally.tell(T), (Some(1), None));
+        tally.came();
+        tally.liked(3);
+        assert_eq!(tally.tell(T + 1_000), (None, Some(3)));
+        assert_eq!(tally.tell(T + 5_000), (Some(2), None));
+        assert_eq!(tally.tell(T + 10_000), (None, None));
+    }
+
+    #[test]
+    fn a_node_that_is_gone_takes_its_viewers_and_leaves_its_likes() {
+        let mut tally = Tally::default();
+        let node = BootId::random([1; 8]);
+        tally.came();
+        tally.elsewhere(node, Counts { online: 5, likes: 7 });
+        assert_eq!(tally.total(), Total { online: 6, likes: 7 });
+        tally.node_gone(node);
+        assert_eq!(tally.total(), Total { online: 1, likes: 7 });
+    }
+
+    #[test]
+    fn reports_go_out_on_change_at_most_every_five_seconds() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.report(T), None);
+        tally.came();
+        assert_eq!(tally.report(T), Some(Counts { online: 1, likes: 0 }));
+        tally.came();
+        assert_eq!(tally.report(T + 4_999), None);
+        assert_eq!(tally.report(T + 5_000), Some(Counts { online: 2, likes: 0 }));
+    }
+}

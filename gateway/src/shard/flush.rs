@@ -1,0 +1,85 @@
+//! Where a frame is written: the only code that writes to client sockets.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::client::outbox::{HeldBatch, Overflow};
+use crate::shard::clients::Client;
+use crate::shard::sink::Written;
+
+/// What became of something to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// All of it is with the kernel.
+    Whole,
+    /// The socket has just stopped taking more: watch for it to become writable.
+    Stuck,
+    /// It waits behind what is already waiting; so many events of older batches were dropped.
+    Queued { dropped: u32 },
+    /// The client's control lane is full.
+    Overflow,
+    /// The connection is gone; its reader will notice.
+    Broken,
+}
+
+impl Client {
+    /// Sends a frame on the control lane: at once, or behind what waits there.
+    pub(crate) fn send_control(&mut self, frame: &Bytes, now: Duration) -> Sent {
+        if self.outbox.is_empty() {
+            return self.write(frame, now);
+        }
+        match self.outbox.push_control(frame.clone()) {
+            Ok(()) => Sent::Queued { dropped: 0 },
+            Err(Overflow) => Sent::Overflow,
+        }
+    }
+
+    /// Sends a batch: at once, or instead of an older batch of its room that still waits.
+    pub(crate) fn send_batch(
+        &mut self,
+        frame: &Bytes,
+        now: Duration,
+        held: impl FnOnce() -> HeldBatch,
+    ) -> Sent {
+        if self.outbox.is_empty() {
+            return self.write(frame, now);
+        }
+        Sent::Queued { dropped: self.outbox.push_batch(held()) }
+    }
+
+    /// Writes what waits, now that the socket may take more.
+    pub(crate) fn drain(&mut self, now: Duration) -> Sent {
+        let mut broken = false;
+        let sink = &self.sink;
+        let Ok(()) = self.outbox.drain(now, |bytes| {
+            Ok::<usize, Infallible>(match sink.try_write(bytes) {
+                Written::Bytes(taken) => taken,
+                Written::Broken => {
+                    broken = true;
+                    0
+                }
+            })
+        });
+        if broken {
+            return Sent::Broken;
+        }
+        self.sent_s = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+        if self.outbox.is_empty() { Sent::Whole } else { Sent::Stuck }
+    }
+
+    fn write(&mut self, frame: &Bytes, now: Duration) -> Sent {
+        match self.sink.try_write(frame) {
+            Written::Bytes(taken) if taken == frame.len() => {
+                self.sent_s = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+                Sent::Whole
+            }
+            Written::Bytes(taken) => {
+                self.outbox.stuck(frame.clone(), taken, now);
+                Sent::Stuck
+            }
+            Written::Broken => Sent::Broken,
+        }
+    }
+}

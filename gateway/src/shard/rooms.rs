@@ -1,0 +1,112 @@
+//! The rooms that have members on one shard, and the work that waits for them.
+
+use std::collections::VecDeque;
+
+use ahash::AHashMap;
+use protocol::ids::RoomId;
+use slab::Slab;
+
+use crate::client::members::Members;
+use crate::shard::{ShardAnswer, ShardFrame};
+
+/// Something to do for a room, in order: an answer seats its clients before the frames after it,
+/// and after the frames before it.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Seat(ShardAnswer),
+    Flush(ShardFrame),
+}
+
+/// A room on this shard.
+#[derive(Debug)]
+pub(crate) struct RoomSeats {
+    pub(crate) id: RoomId,
+    pub(crate) members: Members,
+    /// Clients that wait for the hub's answer.
+    pub(crate) expected: u32,
+    jobs: VecDeque<Job>,
+}
+
+/// The rooms of one shard. Rooms with work take turns, so that a large room's flush does not hold
+/// up a small one's.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    slab: Slab<RoomSeats>,
+    by_id: AHashMap<RoomId, u32>,
+    turn: VecDeque<u32>,
+    jobs: usize,
+}
+
+impl Rooms {
+    /// The number of a room, which is made if nobody here was in it.
+    pub(crate) fn enter(&mut self, id: &RoomId) -> u32 {
+        if let Some(room) = self.by_id.get(id) {
+            return *room;
+        }
+        let seats = RoomSeats {
+            id: id.clone(),
+            members: Members::default(),
+            expected: 0,
+            jobs: VecDeque::new(),
+        };
+        let room = u32::try_from(self.slab.insert(seats)).expect("fewer rooms than 2^32");
+        self.by_id.insert(id.clone(), room);
+        room
+    }
+
+    pub(crate) fn find(&self, id: &RoomId) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(crate) fn get(&mut self, room: u32) -> Option<&mut RoomSeats> {
+        self.slab.get_mut(room as usize)
+    }
+
+    /// Forgets a room in which nobody sits and for which nothing waits.
+    pub(crate) fn forget_if_empty(&mut self, room: u32) {
+        let Some(seats) = self.slab.get(room as usize) else { return };
+        if seats.members.is_empty() && seats.expected == 0 && seats.jobs.is_empty() {
+            let seats = self.slab.remove(room as usize);
+            self.by_id.remove(&seats.id);
+        }
+    }
+
+    /// Queues work for a room; `false` if nobody here is in it.
+    pub(crate) fn queue(&mut self, id: &RoomId, job: Job) -> bool {
+        let Some(room) = self.find(id) else { return false };
+        let Some(seats) = self.slab.get_mut(room as usize) else { return false };
+        seats.jobs.push_back(job);
+        self.jobs += 1;
+        if seats.jobs.len() == 1 {
+            self.turn.push_back(room);
+        }
+        true
+    }
+
+    /// How much work waits.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs
+    }
+
+    /// The room whose turn it is, and its first job, taken out.
+    pub(crate) fn take_turn(&mut self) -> Option<(u32, Job)> {
+        let room = self.turn.pop_front()?;
+        let job = self.slab.get_mut(room as usize)?.jobs.pop_front()?;
+        self.jobs -= 1;
+        Some((room, job))
+    }
+
+    /// Ends a room's turn; a job that is not finished goes on in its next turn.
+    pub(crate) fn end_turn(&mut self, room: u32, unfinished: Option<Job>) {
+        let Some(seats) = self.slab.get_mut(room as usize) else { return };
+        if let Some(job) = unfinished {
+            seats.jobs.push_front(job);
+            self.jobs += 1;
+        }
+        if seats.jobs.is_empty() {
+            self.forget_if_empty(room);
+        } else {
+            self.turn.push_back(room);
+        }
+    }
+}
