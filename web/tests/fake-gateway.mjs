@@ -18,7 +18,8 @@ const PUBLISHES_MAX = 5;
 const PUBLISHES_WINDOW_MS = 5000;
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 const HEADERS = {
-  'Content-Security-Policy': "default-src 'self'; img-src 'self' data: blob:",
+  'Content-Security-Policy': "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; object-src 'none'",
+  'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-store',
 };

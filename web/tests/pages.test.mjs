@@ -221,7 +221,8 @@ test('new_nickname_is_taken_and_shown_to_others', TIMEOUT, async () => {
   await Promise.all([online(one), online(two)]);
   await one.click('#me');
   await one.fill('[name=nickname]', 'After');
-  await one.keyboard.press('Escape');
+  await one.keyboard.press('Enter');
+  await one.locator('#settings').waitFor({ state: 'hidden' });
   await one.waitForFunction(() => document.querySelector('#me').textContent === 'After');
   await online(one);
   await say(one, 'renamed');
