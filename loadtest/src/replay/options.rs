@@ -11,6 +11,7 @@ use crate::archive::Archive;
 
 /// Play a danmaku archive into a room and check that every viewer's account closes.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub(crate) struct Options {
     /// The archive: XML with <d p="seconds,mode,size,colour,…">text</d>
     #[arg(value_name = "FILE.xml")]
