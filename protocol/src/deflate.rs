@@ -13,12 +13,13 @@ pub use negotiate::negotiate;
 
 /// Payloads shorter than this, in bytes, are better sent as they are.
 ///
-/// Below it a message saves little: one of 300 bytes, a batch of one event, shrinks by a quarter
-/// at best and needs one packet either way, while every receiver has to inflate it.
+/// A batch of one event, about 320 bytes, shrinks by a quarter and needs one packet either way,
+/// while every receiver has to inflate it. From two events on, about 520 bytes, what is saved is
+/// 40 % and rising: repeated names and fields are what compresses.
 pub const DEFLATE_BYTES_MIN: usize = 512;
 
-/// The least effort of libdeflate: 5.2x on a batch of 100 events in 24 µs, where its level 6
-/// makes little more of it in several times as long.
+/// The least effort of libdeflate: 5x on a batch of 100 events in 24 µs; its level 6 takes two to
+/// four times as long to make it 10 to 15 % smaller.
 const LEVEL: i32 = 1;
 
 /// Compresses messages; one serves a whole shard.

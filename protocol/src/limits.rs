@@ -60,3 +60,8 @@ const _: () =
     assert!(HISTORY_EVENTS_MAX <= RESUME_EVENTS_MAX, "history is never larger than a replay");
 // A character of the text is at most 4 bytes of UTF-8, or 6 of JSON escapes (\u0000).
 const _: () = assert!(TEXT_CHARS_MAX * 6 < BODY_BYTES_MAX, "a chat text fits a body");
+const _: () = assert!(
+    TEXT_CHARS_MAX * 6 + EMOTES_MAX * (EMOTE_CODE_CHARS_MAX * 6 + EMOTE_URL_BYTES_MAX)
+        < VIEWER_FRAME_BYTES_MAX,
+    "a chat with all its emotes fits a frame"
+);

@@ -193,6 +193,17 @@ fn other_bodies_are_passed_on_byte_for_byte() {
 }
 
 #[test]
+fn integers_of_any_length_pass_and_floats_beyond_every_reader_do_not() {
+    let digits = format!(r#"{{"n":{}}}"#, "9".repeat(100));
+    assert_eq!(body("gift", &digits), Ok(format!("Opaque(RawValue({digits}))")));
+    for number in ["1e400".to_owned(), "9".repeat(400)] {
+        let message =
+            format!(r#"{{"type":"publish","room":"a","kind":"gift","body":{{"n":{number}}}}}"#);
+        assert_eq!(malformed(message.as_bytes()), "the message is not JSON");
+    }
+}
+
+#[test]
 fn other_bodies_are_objects_of_at_most_8_kib() {
     for kind in OPAQUE {
         for written in ["null", "[]", "1", "\"{}\"", "true"] {
