@@ -34,6 +34,7 @@ impl Clock {
         Self { start: Instant::now(), anchor_ms: None }
     }
 
+    #[cfg(test)]
     /// A clock whose unix time starts at the given moment and follows the runtime's clock.
     pub(crate) fn anchored(unix_ms: u64) -> Self {
         Self { start: Instant::now(), anchor_ms: Some(unix_ms) }

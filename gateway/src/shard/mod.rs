@@ -7,9 +7,12 @@
 
 mod clients;
 mod flush;
+mod lifecycle;
 mod rooms;
+mod seating;
 mod sink;
 mod task;
+mod watch;
 mod wheel;
 
 use std::sync::Arc;

@@ -1,36 +1,27 @@
 //! The shard's loop: commands in, frames out.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use protocol::close::CloseReason;
-use protocol::frame;
-use protocol::ids::{Address, BootId, RoomId, UserId};
-use protocol::refusal::Refusal;
-use protocol::to_client::{ServerMessage, joined_head};
+use protocol::ids::{Address, BootId, UserId};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::client::Seat;
 use crate::client::members::Member;
 use crate::client::outbox::HeldBatch;
 use crate::health::Pulse;
-use crate::metrics::{ConnectionEnd, FrameLane, Metrics};
+use crate::metrics::{FrameLane, Metrics};
 use crate::now::{Clock, Now};
-use crate::room::effect::Join;
-use crate::shard::clients::{Client, Clients, Life, SeatAt};
+use crate::shard::clients::{Client, Clients, Life};
 use crate::shard::flush::Sent;
 use crate::shard::rooms::{Job, Rooms};
+use crate::shard::watch::Watch;
 use crate::shard::wheel::Wheel;
-use crate::shard::{
-    AnswerTail, ClientSink, Control, FrameVariant, RoomCommand, ShardAnswer, ShardFrame, ShardInbox,
-};
+use crate::shard::{Control, FrameVariant, RoomCommand, ShardFrame, ShardInbox};
 
 /// Writes between two looks at the control queue and the readers: about 1 ms of writing, so a
 /// reply waits no longer for a large flush.
@@ -39,10 +30,6 @@ const WRITES_PER_TURN: usize = 128;
 const CONTROLS_PER_TURN: usize = 256;
 /// Room jobs taken out of the queue before the hubs have to wait.
 const JOBS_MAX: usize = 1024;
-/// How long a client that was told to go may take to read it.
-const CLOSING_S: u32 = 5;
-/// Pings of clients that fell silent in the same second are spread over so many seconds.
-const PING_SPREAD_S: u32 = 5;
 
 /// When a shard gives up on a client.
 #[derive(Debug, Clone, Copy)]
@@ -58,20 +45,20 @@ pub struct ShardRules {
 /// One shard.
 #[derive(Debug)]
 pub(crate) struct Shard {
-    clock: Clock,
-    rules: ShardRules,
-    metrics: Arc<Metrics>,
-    pulse: Pulse,
-    clients: Clients,
-    rooms: Rooms,
-    wheel: Wheel,
-    watched: FuturesUnordered<Watch>,
-    leaving: Leaving,
+    pub(super) clock: Clock,
+    pub(super) rules: ShardRules,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) pulse: Pulse,
+    pub(super) clients: Clients,
+    pub(super) rooms: Rooms,
+    pub(super) wheel: Wheel,
+    pub(super) watched: FuturesUnordered<Watch>,
+    pub(super) leaving: Leaving,
 }
 
 /// Whether clients are told to go elsewhere.
 #[derive(Debug)]
-enum Leaving {
+pub(super) enum Leaving {
     No,
     /// Who is told goodbye in which of the next seconds, the last first.
     Goodbyes(Vec<Vec<(u32, u32)>>),
@@ -203,68 +190,7 @@ impl Shard {
         }
     }
 
-    fn attach(&mut self, sink: ClientSink, user: UserId, now: Now) -> Address {
-        let now_s = now.mono_s();
-        let address = self.clients.attach(sink, user, now_s);
-        self.wheel.set(address.slot, address.generation, now_s + self.rules.ping_interval_s);
-        if let Leaving::Goodbyes(seconds) = &mut self.leaving {
-            // It got through the door as it closed.
-            let latecomer = (address.slot, address.generation);
-            match seconds.last_mut() {
-                Some(next) => next.push(latecomer),
-                None => seconds.push(vec![latecomer]),
-            }
-        }
-        address
-    }
-
-    fn detach(&mut self, address: Address) {
-        let Some(client) = self.clients.detach(address) else { return };
-        if !matches!(client.life, Life::Closing(_)) {
-            self.metrics.closed(ConnectionEnd::Lost);
-        }
-        // Wakes the watch on a full socket, which holds the socket open.
-        client.sink.abort();
-        for seat in &client.seats {
-            self.take_seat_away(*seat);
-        }
-    }
-
-    fn expect(&mut self, address: Address, room: &RoomId, seat: Seat) {
-        let Some(client) = self.clients.get(address) else { return };
-        let room = self.rooms.enter(room);
-        client.seats.push(SeatAt { room, seat, position: None });
-        if let Some(seats) = self.rooms.get(room) {
-            seats.expected += 1;
-        }
-    }
-
-    fn unseat(&mut self, address: Address, room: &RoomId, seat: Seat) {
-        let Some(client) = self.clients.get(address) else { return };
-        let Some(number) = self.rooms.find(room) else { return };
-        let is_it = |s: &SeatAt| s.room == number && s.seat == seat;
-        if let Some(at) = client.seats.iter().position(is_it) {
-            client.outbox.forget_room(room);
-            let seat = client.seats.swap_remove(at);
-            self.take_seat_away(seat);
-        }
-    }
-
-    fn take_seat_away(&mut self, seat: SeatAt) {
-        let clients = &mut self.clients;
-        let Some(room) = self.rooms.get(seat.room) else { return };
-        match seat.position {
-            None => room.expected -= 1,
-            Some(position) => room.members.remove(position as usize, |slot, position| {
-                if let Some(client) = clients.seated(slot) {
-                    client.moved(seat.room, position);
-                }
-            }),
-        }
-        self.rooms.forget_if_empty(seat.room);
-    }
-
-    fn send(&mut self, address: Address, frame: &Bytes, now: Now) {
+    pub(super) fn send(&mut self, address: Address, frame: &Bytes, now: Now) {
         let Some(client) = self.clients.get(address) else { return };
         if matches!(client.life, Life::Closing(_)) {
             return;
@@ -273,7 +199,14 @@ impl Shard {
         self.sent_control(address.slot, address.generation, frame.len(), sent, now);
     }
 
-    fn sent_control(&mut self, slot: u32, generation: u32, bytes: usize, sent: Sent, now: Now) {
+    pub(super) fn sent_control(
+        &mut self,
+        slot: u32,
+        generation: u32,
+        bytes: usize,
+        sent: Sent,
+        now: Now,
+    ) {
         match sent {
             Sent::Whole => {
                 self.metrics.frames(FrameLane::Control, 1);
@@ -299,61 +232,6 @@ impl Shard {
         }
     }
 
-    fn close(&mut self, slot: u32, generation: u32, reason: CloseReason, now: Now) {
-        self.end(slot, generation, reason, &frame::close(reason), now);
-    }
-
-    /// Begins the end of a client: a close frame behind what waits on its control lane, then the
-    /// socket. Batches are not waited for.
-    fn end(&mut self, slot: u32, generation: u32, reason: CloseReason, close: &Bytes, now: Now) {
-        let Some(client) = self.clients.at(slot, generation) else { return };
-        if matches!(client.life, Life::Closing(_)) {
-            return;
-        }
-        client.life = Life::Closing(now.mono_s() + CLOSING_S);
-        let was_stuck = !client.outbox.is_empty();
-        client.outbox.forget_batches();
-        let mut sent = client.send_control(close, now.mono);
-        if sent == Sent::Overflow {
-            client.outbox.forget_all();
-            sent = client.send_control(close, now.mono);
-        }
-        match sent {
-            Sent::Whole => client.sink.finish(),
-            Sent::Stuck if !was_stuck => self.watch(slot, generation),
-            Sent::Stuck | Sent::Queued { .. } | Sent::Overflow => {}
-            Sent::Broken => client.sink.abort(),
-        }
-        self.wheel.set(slot, generation, now.mono_s() + CLOSING_S);
-        self.metrics.closed(ConnectionEnd::Closed(reason));
-    }
-
-    fn abort(&mut self, slot: u32, generation: u32) {
-        if let Some(client) = self.clients.at(slot, generation) {
-            client.sink.abort();
-        }
-    }
-
-    /// Asks to be woken when a full socket takes more.
-    fn watch(&mut self, slot: u32, generation: u32) {
-        let Some(client) = self.clients.at(slot, generation) else { return };
-        self.metrics.stuck.inc();
-        self.watched.push(Watch::new(client.sink.clone(), slot, generation));
-    }
-
-    fn writable(&mut self, slot: u32, generation: u32, now: Now) {
-        let Some(client) = self.clients.at(slot, generation) else { return };
-        match client.drain(now.mono) {
-            Sent::Whole if matches!(client.life, Life::Closing(_)) => client.sink.finish(),
-            Sent::Whole | Sent::Queued { .. } | Sent::Overflow => {}
-            Sent::Stuck => {
-                let sink = client.sink.clone();
-                self.watched.push(Watch::new(sink, slot, generation));
-            }
-            Sent::Broken => client.sink.abort(),
-        }
-    }
-
     fn room(&mut self, command: RoomCommand, now: Now) {
         match command {
             RoomCommand::Answer(answer) => {
@@ -370,12 +248,6 @@ impl Shard {
         }
     }
 
-    fn refuse(&mut self, room: &RoomId, join: &Join, refusal: &Refusal, now: Now) {
-        self.unseat(join.address, room, join.seat);
-        let error = ServerMessage::refusal(join.id, Some(room.as_str()), refusal);
-        self.send(join.address, &frame::text(&error.render()), now);
-    }
-
     /// Does one turn of the room whose turn it is.
     fn work(&mut self, now: Now) {
         let Some((room, job)) = self.rooms.take_turn() else { return };
@@ -387,34 +259,6 @@ impl Shard {
             Job::Flush(frame) => (!self.flush(room, &frame, now)).then_some(Job::Flush(frame)),
         };
         self.rooms.end_turn(room, unfinished);
-    }
-
-    fn seat(&mut self, room: u32, answer: &ShardAnswer, now: Now) {
-        for join in &answer.joins {
-            let Some(client) = self.clients.get(join.address) else { continue };
-            let is_it = |s: &&mut SeatAt| s.room == room && s.seat == join.seat;
-            // A client that left, or joined anew, before the answer came has no such seat.
-            let Some(seat) = client.seats.iter_mut().find(is_it) else { continue };
-            let Some(seats) = self.rooms.get(room) else { continue };
-            let member = Member { slot: join.address.slot, told: answer.head.seq };
-            seats.expected -= 1;
-            seat.position = Some(seats.members.seat(member) as u32);
-            self.send_joined(join, &answer.tail, now);
-        }
-    }
-
-    fn send_joined(&mut self, join: &Join, tail: &AnswerTail, now: Now) {
-        let mut message = joined_head(join.id);
-        match tail {
-            AnswerTail::Copied(tail) => {
-                message.extend_from_slice(tail);
-                self.send(join.address, &frame::text(&message), now);
-            }
-            AnswerTail::Shared(last) => {
-                self.send(join.address, &frame::text_first(&message), now);
-                self.send(join.address, last, now);
-            }
-        }
     }
 
     /// Writes a room's frame to some of its members; returns whether all have been served.
@@ -462,91 +306,7 @@ impl Shard {
         }
         done
     }
-
-    /// Looks at the clients whose timers are due.
-    fn second(&mut self, now: Now) {
-        self.pulse.beat(now);
-        for (slot, generation) in self.wheel.due(now.mono_s()) {
-            self.look(slot, generation, now);
-        }
-        let Leaving::Goodbyes(seconds) = &mut self.leaving else { return };
-        for (slot, generation) in seconds.pop().unwrap_or_default() {
-            self.say_goodbye(slot, generation, now);
-        }
-    }
-
-    fn look(&mut self, slot: u32, generation: u32, now: Now) {
-        let Some(client) = self.clients.at(slot, generation) else { return };
-        let rules = &self.rules;
-        let now_s = now.mono_s();
-        let stuck_at = client.outbox.stuck_since().map(|t| t.as_secs() as u32 + rules.stuck_s);
-        if matches!(client.life, Life::Pinged(at) if client.sink.heard_s() >= at) {
-            client.life = Life::Open;
-        }
-        let next = match (client.life, stuck_at) {
-            (Life::Closing(until), _) if until <= now_s => return client.sink.abort(),
-            (Life::Closing(until), _) => until,
-            (_, Some(at)) if at <= now_s => {
-                return self.close(slot, generation, CloseReason::TooSlow, now);
-            }
-            // Nothing can be sent, so no ping either.
-            (_, Some(at)) => at,
-            (Life::Pinged(at), None) => {
-                let until = at + rules.ping_timeout_s.saturating_sub(rules.ping_interval_s);
-                if until <= now_s {
-                    return self.close(slot, generation, CloseReason::NoPong, now);
-                }
-                until
-            }
-            (Life::Open, None) => {
-                let spread = slot % PING_SPREAD_S.min(rules.ping_interval_s);
-                let due = client.sent_s + rules.ping_interval_s - spread;
-                if due <= now_s {
-                    return self.ping(slot, generation, now);
-                }
-                due
-            }
-        };
-        self.wheel.set(slot, generation, next);
-    }
-
-    fn ping(&mut self, slot: u32, generation: u32, now: Now) {
-        let Some(client) = self.clients.at(slot, generation) else { return };
-        client.life = Life::Pinged(now.mono_s());
-        let ping = frame::ping(&[]);
-        let sent = client.send_control(&ping, now.mono);
-        self.metrics.pings.inc();
-        self.sent_control(slot, generation, ping.len(), sent, now);
-        let patience = self.rules.ping_timeout_s.saturating_sub(self.rules.ping_interval_s);
-        self.wheel.set(slot, generation, now.mono_s() + patience);
-    }
-
-    /// Draws for every client the second in which it is told goodbye.
-    fn drain(&mut self, window_s: u32) {
-        let mut seconds: Vec<Vec<(u32, u32)>> = vec![Vec::new(); window_s as usize + 1];
-        for (slot, client) in self.clients.iter_mut() {
-            let second = rand::random_range(0..=window_s);
-            seconds[second as usize].push((slot, client.generation));
-        }
-        self.leaving = Leaving::Goodbyes(seconds);
-    }
-
-    fn say_goodbye(&mut self, slot: u32, generation: u32, now: Now) {
-        let Some(client) = self.clients.at(slot, generation) else { return };
-        if matches!(client.life, Life::Closing(_)) {
-            return;
-        }
-        let after_ms = rand::random_range(0..RECONNECT_SPREAD_MS);
-        let goodbye = ServerMessage::goodbye(CloseReason::Draining, Some(after_ms));
-        let goodbye = frame::text(&goodbye.render());
-        let sent = client.send_control(&goodbye, now.mono);
-        self.sent_control(slot, generation, goodbye.len(), sent, now);
-        self.close(slot, generation, CloseReason::Draining, now);
-    }
 }
-
-/// A drained client comes back within this time, in milliseconds, each at its own moment.
-const RECONNECT_SPREAD_MS: u64 = 500;
 
 /// The variant that goes on where the member's last one ended; `None` if it has all of it.
 fn variant_for<'a>(member: &Member, variants: &'a [FrameVariant]) -> Option<&'a FrameVariant> {
@@ -568,31 +328,5 @@ impl FlushTally {
         metrics.sent_bytes.inc_by(self.bytes);
         metrics.gap_events.inc_by(self.dropped);
         metrics.unmatched.inc_by(self.unmatched);
-    }
-}
-
-/// Waits until a full socket takes more.
-struct Watch(Pin<Box<dyn Future<Output = (u32, u32)> + Send>>);
-
-impl Watch {
-    fn new(sink: ClientSink, slot: u32, generation: u32) -> Self {
-        Self(Box::pin(async move {
-            sink.writable().await;
-            (slot, generation)
-        }))
-    }
-}
-
-impl Future for Watch {
-    type Output = (u32, u32);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Watch")
     }
 }

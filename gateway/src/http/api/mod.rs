@@ -1,0 +1,146 @@
+//! The server API: what the application's own servers may do. Bearer key, admin port.
+
+mod publish;
+mod rooms;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use broker_bridge::Broker;
+use protocol::ids::RoomId;
+use protocol::refusal::{Code, Refusal};
+use serde::Serialize;
+
+use crate::hub::Hubs;
+use crate::metrics::Metrics;
+use crate::now::Clock;
+
+/// What the server API works with.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) keys: Arc<[String]>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) hubs: Hubs,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The routes below `/v1`.
+pub(crate) fn routes(api: Api) -> Router {
+    Router::new()
+        .route("/v1/events", post(publish::many))
+        .route("/v1/rooms/{room}/events", post(publish::one))
+        .route("/v1/rooms/{room}", get(rooms::info))
+        .route("/v1/rooms/{room}/history", get(rooms::history))
+        .layer(axum::middleware::from_fn_with_state(api.clone(), authorize))
+        .with_state(api)
+}
+
+/// A refusal as an HTTP answer.
+#[derive(Debug)]
+struct Refused(Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = status_of(self.0.code);
+        let mut response = (status, Json(ErrorBody::from(&self.0))).into_response();
+        if let Some(after) = self.0.retry_after {
+            let seconds = after.as_millis().div_ceil(1000).to_string();
+            if let Ok(seconds) = seconds.parse() {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+        }
+        response
+    }
+}
+
+/// `{"error":{…}}`, as clients of the WebSocket get it.
+#[derive(Serialize)]
+struct ErrorBody {
+    error: ErrorFields,
+}
+
+#[derive(Serialize)]
+struct ErrorFields {
+    code: &'static str,
+    message: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl From<&Refusal> for ErrorBody {
+    fn from(refusal: &Refusal) -> Self {
+        let retry_after_ms = refusal.retry_after.map(|after| after.as_millis() as u64);
+        let (code, message) = (refusal.code.text(), refusal.message);
+        Self { error: ErrorFields { code, message, retry_after_ms } }
+    }
+}
+
+fn status_of(code: Code) -> StatusCode {
+    match code {
+        Code::Unauthorized | Code::TokenExpired => StatusCode::UNAUTHORIZED,
+        Code::Forbidden | Code::Banned | Code::Muted => StatusCode::FORBIDDEN,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::RateLimited | Code::SlowMode => StatusCode::TOO_MANY_REQUESTS,
+        Code::NoSuchRoom | Code::NoSuchService | Code::PeerGone => StatusCode::NOT_FOUND,
+        Code::Conflict => StatusCode::CONFLICT,
+        Code::Busy | Code::Unavailable | Code::MediaUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::BadRequest
+        | Code::UnknownType
+        | Code::NotJoined
+        | Code::RoomFull
+        | Code::RoomLocked
+        | Code::RoomsLimit
+        | Code::Undeliverable
+        | Code::BlockedTerm
+        | Code::Duplicate
+        | Code::LinkBlocked
+        | Code::Held
+        | Code::RoomSilenced
+        | Code::SessionExpired => StatusCode::BAD_REQUEST,
+    }
+}
+
+async fn authorize(
+    State(api): State<Api>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
+    const UNAUTHORIZED: Refusal =
+        Refusal::new(Code::Unauthorized, "send `Authorization: Bearer <API key>`");
+    let bearer = request.headers().get(header::AUTHORIZATION);
+    let key = bearer.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let response = match key {
+        Some(key) if api.keys.iter().any(|known| same(known, key)) => next.run(request).await,
+        Some(_) | None => Refused(UNAUTHORIZED).into_response(),
+    };
+    api.metrics.http(response.status().as_u16());
+    response
+}
+
+/// Compares keys in a time that depends on their lengths only.
+fn same(known: &str, given: &str) -> bool {
+    known.len() == given.len()
+        && known.bytes().zip(given.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+}
+
+const FAULT: Refusal = Refusal::new(Code::Internal, "the gateway failed");
+
+fn room_of(name: &str) -> Result<RoomId, Refusal> {
+    RoomId::parse(name).map_err(|_| {
+        Refusal::bad_request(
+            "`room` must be 1 to 96 bytes without invisible characters, and not begin with `$`",
+        )
+    })
+}

@@ -1,0 +1,160 @@
+//! How a room answers: joins with what was missed, questions with what it is like.
+
+use std::time::Duration;
+
+use broker_bridge::Entry;
+use protocol::cursor::Cursor;
+use protocol::refusal::{Code, Refusal};
+use protocol::select::LeftOut;
+use protocol::to_client::Joined;
+
+use crate::now::Now;
+use crate::room::effect::{Answer, Effect, Info, Join};
+use crate::room::log::{Missed, Past};
+use crate::room::{JOINS_COLLECTED_MS, Room};
+
+/// What a client that could not be told everything gets instead, if it asked for nothing.
+const FALLBACK_EVENTS: usize = 50;
+
+impl Room {
+    pub(super) fn answer_joins(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let waiting = &mut self.waiting;
+        if waiting.joins.is_empty() || waiting.answered_ms + JOINS_COLLECTED_MS > now.unix_ms {
+            return;
+        }
+        waiting.answered_ms = now.unix_ms;
+        for (since, history, joins) in alike(std::mem::take(&mut waiting.joins)) {
+            let past = self.log.as_ref().zip(since).map(|(log, since)| log.since(since));
+            if let (Some(Past::Older), Some(since)) = (&past, since) {
+                self.fetch(since, joins, out);
+            } else {
+                self.answer(joins, past, history, now, out);
+            }
+        }
+    }
+
+    fn fetch(&mut self, since: Cursor, joins: Vec<Join>, out: &mut Vec<Effect>) {
+        let fetching = &mut self.waiting.fetching;
+        match fetching.iter_mut().find(|(cursor, _)| *cursor == since) {
+            Some((_, others)) => others.extend(joins),
+            None => {
+                fetching.push((since, joins));
+                out.push(Effect::Fetch(since));
+            }
+        }
+    }
+
+    /// The broker has answered a fetch, or could not be asked (`None`).
+    pub(super) fn fetched(
+        &mut self,
+        after: Cursor,
+        entries: Option<Vec<Entry>>,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let fetching = &mut self.waiting.fetching;
+        let Some(at) = fetching.iter().position(|(cursor, _)| *cursor == after) else { return };
+        let (_, joins) = fetching.swap_remove(at);
+        let Some(log) = &self.log else { return };
+        let past = entries.map_or(Past::Lost, |entries| log.since_fetched(after, entries));
+        for (_, history, joins) in alike(joins) {
+            self.answer(joins, Some(past.clone()), history, now, out);
+        }
+    }
+
+    /// The broker cannot be asked: those who wait for this fetch are answered without it.
+    pub(crate) fn fetch_refused(&mut self, after: Cursor, now: Now, out: &mut Vec<Effect>) {
+        self.fetched(after, None, now, out);
+    }
+
+    /// Seats clients that asked for the same, with one shared answer.
+    fn answer(
+        &mut self,
+        joins: Vec<Join>,
+        past: Option<Past>,
+        history: usize,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let alone = self.listeners.is_empty();
+        for join in &joins {
+            self.listeners.add(join.address, join.seat);
+            self.tally.came();
+        }
+        if alone {
+            // They all learn the count from the answer; nobody else is here to be told.
+            self.tally.told_online(now.unix_ms);
+        }
+        let Some(log) = self.log.as_mut() else { return };
+        log.mark_join();
+        let (recovered, missed) = match past {
+            None => (None, Missed { events: log.newest(history), left_out: LeftOut::default() }),
+            Some(Past::Known(missed)) => (Some(true), missed),
+            Some(Past::Older | Past::Lost) => {
+                let newest = if history > 0 { history } else { FALLBACK_EVENTS };
+                (Some(false), Missed { events: log.newest(newest), left_out: LeftOut::default() })
+            }
+        };
+        let head = log.head();
+        let held = log.held();
+        let events: Vec<_> = missed.events.into_iter().map(|event| event.json).collect();
+        let state = self.state();
+        let tail = Joined {
+            room: &self.id,
+            cursor: head,
+            recovered,
+            events: &events,
+            left_out: &missed.left_out,
+            held,
+            tick_ms: self.settings.tick_ms,
+            state: &state,
+        }
+        .render_tail();
+        self.note_state(now);
+        out.push(Effect::Answer(Answer { joins, tail, head, recovered }));
+    }
+
+    pub(super) fn answer_questions(&mut self, out: &mut Vec<Effect>) {
+        let Some(log) = &self.log else { return };
+        for question in std::mem::take(&mut self.waiting.questions) {
+            let info = Info {
+                room: self.id.clone(),
+                cursor: log.head(),
+                state: self.state(),
+                events: log.newest(question.events).into_iter().map(|e| e.json).collect(),
+            };
+            out.push(Effect::Info(question.ticket, info));
+        }
+    }
+
+    pub(super) fn refuse_all(&mut self, out: &mut Vec<Effect>) {
+        const UNOPENED: Refusal = Refusal::until(
+            Code::Unavailable,
+            "the room cannot be opened now; try again",
+            Duration::from_secs(1),
+        );
+        let joins = std::mem::take(&mut self.waiting.joins);
+        if !joins.is_empty() {
+            out.push(Effect::Refuse { joins, refusal: UNOPENED });
+        }
+        for question in self.waiting.questions.drain(..) {
+            out.push(Effect::NoInfo(question.ticket));
+        }
+        self.empty_since_ms.get_or_insert(self.started_ms);
+    }
+}
+
+/// Groups joins that asked for the same, so that each answer is rendered once.
+fn alike(mut joins: Vec<Join>) -> Vec<(Option<Cursor>, usize, Vec<Join>)> {
+    let key = |join: &Join| (join.since, join.history);
+    let mut groups: Vec<(Option<Cursor>, usize, Vec<Join>)> = Vec::new();
+    joins.sort_by_key(|join| (join.since.map(|since| since.seq), join.history));
+    for join in joins {
+        let (since, history) = key(&join);
+        match groups.last_mut() {
+            Some((s, h, group)) if (*s, *h) == (since, history) => group.push(join),
+            _ => groups.push((since, history, vec![join])),
+        }
+    }
+    groups
+}

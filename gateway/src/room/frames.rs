@@ -1,0 +1,97 @@
+//! What a room sends at the end of a slot.
+
+use bytes::Bytes;
+use protocol::cursor::Seq;
+use protocol::select::LeftOut;
+use protocol::to_client::{Batch, StateChange};
+
+use crate::client::Form;
+use crate::now::Now;
+use crate::room::Room;
+use crate::room::effect::{Effect, RoomFrame, Variant};
+use crate::room::slots::ClosedSlot;
+
+impl Room {
+    pub(super) fn close_slots(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let tell = self.state_due_ms.is_some_and(|due_ms| due_ms <= now.unix_ms);
+        let mut told = false;
+        while let Some((closed, heads)) =
+            self.log.as_mut().and_then(|log| log.close_due(now.unix_ms))
+        {
+            out.push(Effect::Closed { left_out: left_out_of(&closed), sent: closed.sent.len() });
+            if self.listeners.is_empty() {
+                continue;
+            }
+            let state = if told { StateChange::default() } else { self.state_change(now) };
+            told = true;
+            out.push(Effect::Frame(self.frame(&closed, &heads, &state)));
+        }
+        if tell && !told && !self.listeners.is_empty() {
+            let state = self.state_change(now);
+            if !state.is_empty() {
+                out.push(Effect::Frame(self.state_frame(&state)));
+            }
+        }
+    }
+
+    fn state_change(&mut self, now: Now) -> StateChange {
+        self.state_due_ms = None;
+        let (online, likes) = self.tally.tell(now.unix_ms);
+        StateChange { online, likes, ..StateChange::default() }
+    }
+
+    fn frame(&self, closed: &ClosedSlot, heads: &[Seq], state: &StateChange) -> RoomFrame {
+        let cursors = std::iter::once(closed.prev).chain(heads.iter().copied());
+        let variants = cursors.map(|prev| {
+            let (sent, left_out) = closed.after(prev);
+            let events: Vec<_> = sent.map(|event| event.json.clone()).collect();
+            self.variant(prev, closed.last, &events, &left_out, closed.held, state)
+        });
+        self.frame_of(variants.collect())
+    }
+
+    /// A frame that tells nothing but what changed in the room's state.
+    fn state_frame(&self, state: &StateChange) -> RoomFrame {
+        let log = self.log.as_ref().expect("state is told to members, whom an open log has seated");
+        let (seq, held) = (log.head().seq, log.held());
+        self.frame_of(vec![self.variant(seq, seq, &[], &LeftOut::default(), held, state)])
+    }
+
+    fn variant(
+        &self,
+        prev: Seq,
+        last: Seq,
+        events: &[Bytes],
+        left_out: &LeftOut,
+        held: u32,
+        state: &StateChange,
+    ) -> Variant {
+        let head = self.log.as_ref().expect("frames are made of an open log").head();
+        let (from, to) = (head.at(prev), head.at(last));
+        let mut payload = Vec::new();
+        Batch {
+            room: &self.id,
+            prev: from,
+            cursor: to,
+            events,
+            left_out,
+            held,
+            state: (!state.is_empty()).then_some(state),
+        }
+        .render(&mut payload);
+        let count = u32::try_from(events.len()).unwrap_or(u32::MAX) + left_out.total();
+        Variant { prev: from, cursor: to, payload, count }
+    }
+
+    fn frame_of(&self, variants: Vec<Variant>) -> RoomFrame {
+        let deflated = self.listeners.wants(Form::Deflated);
+        let plain = self.listeners.wants(Form::Plain);
+        RoomFrame { variants, shards: self.listeners.shards().collect(), plain, deflated }
+    }
+}
+
+fn left_out_of(closed: &ClosedSlot) -> LeftOut {
+    let mut left_out = LeftOut::default();
+    closed.left_out.iter().for_each(|(_, class)| left_out.add(*class));
+    left_out
+}

@@ -1,0 +1,194 @@
+//! How a client begins and ends: attached, watched by its timer, and closed for a reason.
+
+use bytes::Bytes;
+use protocol::close::CloseReason;
+use protocol::frame;
+use protocol::ids::{Address, UserId};
+use protocol::to_client::ServerMessage;
+
+use crate::metrics::ConnectionEnd;
+use crate::now::Now;
+use crate::shard::ClientSink;
+use crate::shard::clients::Life;
+use crate::shard::flush::Sent;
+use crate::shard::task::{Leaving, Shard};
+use crate::shard::watch::Watch;
+
+/// How long a client that was told to go may take to read it.
+const CLOSING_S: u32 = 5;
+/// Pings of clients that fell silent in the same second are spread over so many seconds.
+const PING_SPREAD_S: u32 = 5;
+/// A drained client comes back within this time, in milliseconds, each at its own moment.
+const RECONNECT_SPREAD_MS: u64 = 500;
+
+impl Shard {
+    pub(super) fn attach(&mut self, sink: ClientSink, user: UserId, now: Now) -> Address {
+        let now_s = now.mono_s();
+        let address = self.clients.attach(sink, user, now_s);
+        self.wheel.set(address.slot, address.generation, now_s + self.rules.ping_interval_s);
+        if let Leaving::Goodbyes(seconds) = &mut self.leaving {
+            // It got through the door as it closed.
+            let latecomer = (address.slot, address.generation);
+            match seconds.last_mut() {
+                Some(next) => next.push(latecomer),
+                None => seconds.push(vec![latecomer]),
+            }
+        }
+        address
+    }
+
+    pub(super) fn detach(&mut self, address: Address) {
+        let Some(client) = self.clients.detach(address) else { return };
+        if !matches!(client.life, Life::Closing(_)) {
+            self.metrics.closed(ConnectionEnd::Lost);
+        }
+        // Wakes the watch on a full socket, which holds the socket open.
+        client.sink.abort();
+        for seat in &client.seats {
+            self.take_seat_away(*seat);
+        }
+    }
+
+    pub(super) fn close(&mut self, slot: u32, generation: u32, reason: CloseReason, now: Now) {
+        self.end(slot, generation, reason, &frame::close(reason), now);
+    }
+
+    /// Begins the end of a client: a close frame behind what waits on its control lane, then the
+    /// socket. Batches are not waited for.
+    pub(super) fn end(
+        &mut self,
+        slot: u32,
+        generation: u32,
+        reason: CloseReason,
+        close: &Bytes,
+        now: Now,
+    ) {
+        let Some(client) = self.clients.at(slot, generation) else { return };
+        if matches!(client.life, Life::Closing(_)) {
+            return;
+        }
+        client.life = Life::Closing(now.mono_s() + CLOSING_S);
+        let was_stuck = !client.outbox.is_empty();
+        client.outbox.forget_batches();
+        let mut sent = client.send_control(close, now.mono);
+        if sent == Sent::Overflow {
+            client.outbox.forget_all();
+            sent = client.send_control(close, now.mono);
+        }
+        match sent {
+            Sent::Whole => client.sink.finish(),
+            Sent::Stuck if !was_stuck => self.watch(slot, generation),
+            Sent::Stuck | Sent::Queued { .. } | Sent::Overflow => {}
+            Sent::Broken => client.sink.abort(),
+        }
+        self.wheel.set(slot, generation, now.mono_s() + CLOSING_S);
+        self.metrics.closed(ConnectionEnd::Closed(reason));
+    }
+
+    pub(super) fn abort(&mut self, slot: u32, generation: u32) {
+        if let Some(client) = self.clients.at(slot, generation) {
+            client.sink.abort();
+        }
+    }
+
+    /// Asks to be woken when a full socket takes more.
+    pub(super) fn watch(&mut self, slot: u32, generation: u32) {
+        let Some(client) = self.clients.at(slot, generation) else { return };
+        self.metrics.stuck.inc();
+        self.watched.push(Watch::new(client.sink.clone(), slot, generation));
+    }
+
+    pub(super) fn writable(&mut self, slot: u32, generation: u32, now: Now) {
+        let Some(client) = self.clients.at(slot, generation) else { return };
+        match client.drain(now.mono) {
+            Sent::Whole if matches!(client.life, Life::Closing(_)) => client.sink.finish(),
+            Sent::Whole | Sent::Queued { .. } | Sent::Overflow => {}
+            Sent::Stuck => {
+                let sink = client.sink.clone();
+                self.watched.push(Watch::new(sink, slot, generation));
+            }
+            Sent::Broken => client.sink.abort(),
+        }
+    }
+
+    /// Looks at the clients whose timers are due.
+    pub(super) fn second(&mut self, now: Now) {
+        self.pulse.beat(now);
+        for (slot, generation) in self.wheel.due(now.mono_s()) {
+            self.look(slot, generation, now);
+        }
+        let Leaving::Goodbyes(seconds) = &mut self.leaving else { return };
+        for (slot, generation) in seconds.pop().unwrap_or_default() {
+            self.say_goodbye(slot, generation, now);
+        }
+    }
+
+    pub(super) fn look(&mut self, slot: u32, generation: u32, now: Now) {
+        let Some(client) = self.clients.at(slot, generation) else { return };
+        let rules = &self.rules;
+        let now_s = now.mono_s();
+        let stuck_at = client.outbox.stuck_since().map(|t| t.as_secs() as u32 + rules.stuck_s);
+        if matches!(client.life, Life::Pinged(at) if client.sink.heard_s() >= at) {
+            client.life = Life::Open;
+        }
+        let next = match (client.life, stuck_at) {
+            (Life::Closing(until), _) if until <= now_s => return client.sink.abort(),
+            (Life::Closing(until), _) => until,
+            (_, Some(at)) if at <= now_s => {
+                return self.close(slot, generation, CloseReason::TooSlow, now);
+            }
+            // Nothing can be sent, so no ping either.
+            (_, Some(at)) => at,
+            (Life::Pinged(at), None) => {
+                let until = at + rules.ping_timeout_s.saturating_sub(rules.ping_interval_s);
+                if until <= now_s {
+                    return self.close(slot, generation, CloseReason::NoPong, now);
+                }
+                until
+            }
+            (Life::Open, None) => {
+                let spread = slot % PING_SPREAD_S.min(rules.ping_interval_s);
+                let due = client.sent_s + rules.ping_interval_s - spread;
+                if due <= now_s {
+                    return self.ping(slot, generation, now);
+                }
+                due
+            }
+        };
+        self.wheel.set(slot, generation, next);
+    }
+
+    pub(super) fn ping(&mut self, slot: u32, generation: u32, now: Now) {
+        let Some(client) = self.clients.at(slot, generation) else { return };
+        client.life = Life::Pinged(now.mono_s());
+        let ping = frame::ping(&[]);
+        let sent = client.send_control(&ping, now.mono);
+        self.metrics.pings.inc();
+        self.sent_control(slot, generation, ping.len(), sent, now);
+        let patience = self.rules.ping_timeout_s.saturating_sub(self.rules.ping_interval_s);
+        self.wheel.set(slot, generation, now.mono_s() + patience);
+    }
+
+    /// Draws for every client the second in which it is told goodbye.
+    pub(super) fn drain(&mut self, window_s: u32) {
+        let mut seconds: Vec<Vec<(u32, u32)>> = vec![Vec::new(); window_s as usize + 1];
+        for (slot, client) in self.clients.iter_mut() {
+            let second = rand::random_range(0..=window_s);
+            seconds[second as usize].push((slot, client.generation));
+        }
+        self.leaving = Leaving::Goodbyes(seconds);
+    }
+
+    pub(super) fn say_goodbye(&mut self, slot: u32, generation: u32, now: Now) {
+        let Some(client) = self.clients.at(slot, generation) else { return };
+        if matches!(client.life, Life::Closing(_)) {
+            return;
+        }
+        let after_ms = rand::random_range(0..RECONNECT_SPREAD_MS);
+        let goodbye = ServerMessage::goodbye(CloseReason::Draining, Some(after_ms));
+        let goodbye = frame::text(&goodbye.render());
+        let sent = client.send_control(&goodbye, now.mono);
+        self.sent_control(slot, generation, goodbye.len(), sent, now);
+        self.close(slot, generation, CloseReason::Draining, now);
+    }
+}

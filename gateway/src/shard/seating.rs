@@ -1,0 +1,85 @@
+//! Who sits where: a seat is expected when a client asks a hub for it, taken when the hub answers,
+//! and given up when the client leaves.
+
+use protocol::frame;
+use protocol::ids::{Address, RoomId};
+use protocol::refusal::Refusal;
+use protocol::to_client::{ServerMessage, joined_head};
+
+use crate::client::Seat;
+use crate::client::members::Member;
+use crate::now::Now;
+use crate::room::effect::Join;
+use crate::shard::clients::SeatAt;
+use crate::shard::task::Shard;
+use crate::shard::{AnswerTail, ShardAnswer};
+
+impl Shard {
+    pub(super) fn expect(&mut self, address: Address, room: &RoomId, seat: Seat) {
+        let Some(client) = self.clients.get(address) else { return };
+        let room = self.rooms.enter(room);
+        client.seats.push(SeatAt { room, seat, position: None });
+        if let Some(seats) = self.rooms.get(room) {
+            seats.expected += 1;
+        }
+    }
+
+    pub(super) fn unseat(&mut self, address: Address, room: &RoomId, seat: Seat) {
+        let Some(client) = self.clients.get(address) else { return };
+        let Some(number) = self.rooms.find(room) else { return };
+        let is_it = |s: &SeatAt| s.room == number && s.seat == seat;
+        if let Some(at) = client.seats.iter().position(is_it) {
+            client.outbox.forget_room(room);
+            let seat = client.seats.swap_remove(at);
+            self.take_seat_away(seat);
+        }
+    }
+
+    pub(super) fn take_seat_away(&mut self, seat: SeatAt) {
+        let clients = &mut self.clients;
+        let Some(room) = self.rooms.get(seat.room) else { return };
+        match seat.position {
+            None => room.expected -= 1,
+            Some(position) => room.members.remove(position as usize, |slot, position| {
+                if let Some(client) = clients.seated(slot) {
+                    client.moved(seat.room, position);
+                }
+            }),
+        }
+        self.rooms.forget_if_empty(seat.room);
+    }
+
+    pub(super) fn refuse(&mut self, room: &RoomId, join: &Join, refusal: &Refusal, now: Now) {
+        self.unseat(join.address, room, join.seat);
+        let error = ServerMessage::refusal(join.id, Some(room.as_str()), refusal);
+        self.send(join.address, &frame::text(&error.render()), now);
+    }
+
+    pub(super) fn seat(&mut self, room: u32, answer: &ShardAnswer, now: Now) {
+        for join in &answer.joins {
+            let Some(client) = self.clients.get(join.address) else { continue };
+            let is_it = |s: &&mut SeatAt| s.room == room && s.seat == join.seat;
+            // A client that left, or joined anew, before the answer came has no such seat.
+            let Some(seat) = client.seats.iter_mut().find(is_it) else { continue };
+            let Some(seats) = self.rooms.get(room) else { continue };
+            let member = Member { slot: join.address.slot, told: answer.head.seq };
+            seats.expected -= 1;
+            seat.position = Some(seats.members.seat(member) as u32);
+            self.send_joined(join, &answer.tail, now);
+        }
+    }
+
+    pub(super) fn send_joined(&mut self, join: &Join, tail: &AnswerTail, now: Now) {
+        let mut message = joined_head(join.id);
+        match tail {
+            AnswerTail::Copied(tail) => {
+                message.extend_from_slice(tail);
+                self.send(join.address, &frame::text(&message), now);
+            }
+            AnswerTail::Shared(last) => {
+                self.send(join.address, &frame::text_first(&message), now);
+                self.send(join.address, last, now);
+            }
+        }
+    }
+}
