@@ -59,11 +59,11 @@ async fn answer(
 
 fn publish(shared: &Shared, path: &str, body: &Value, count: usize) -> Response<Full<Bytes>> {
     let mut state = shared.state();
-    if shared.trick == Trick::Chatter && count % 2 == 0 {
+    if shared.trick == Trick::Chatter && count.is_multiple_of(2) {
         state.played = true;
         state.publish("chat", None, json!({"text": "me too"}), json!({"id": "someone"}));
     }
-    if shared.trick == Trick::Visitor && count % 2 == 0 {
+    if shared.trick == Trick::Visitor && count.is_multiple_of(2) {
         state.played = true;
         state.publish("gift", None, json!({"name": "fish"}), json!({"id": "patron"}));
     }
