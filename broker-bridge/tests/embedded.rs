@@ -190,6 +190,22 @@ async fn a_dropped_handle_frees_the_bus_even_if_its_deliveries_are_never_read() 
 }
 
 #[tokio::test]
+async fn a_node_whose_deliveries_nobody_takes_any_more_is_gone() {
+    let bus = shared();
+    let (broker, mut deliveries) = bus.node(boot(1));
+    let (deaf, mut unheard) = bus.node(boot(2));
+    let a = room("a");
+    open(&deaf, &mut unheard, &a).await;
+    deaf.report(&a, Counts { online: 1, likes: 0 }).unwrap();
+    open(&broker, &mut deliveries, &a).await;
+    drop(unheard);
+    broker.publish(&a, event(1)).unwrap();
+    let gone = RoomDelivery::NodeGone { node: boot(2) };
+    while next(&mut deliveries).await != gone {}
+    assert_eq!(deaf.subscribe(&a), Err(Busy));
+}
+
+#[tokio::test]
 async fn a_second_node_with_the_same_boot_id_is_refused() {
     let bus = shared();
     let (first, mut first_deliveries) = bus.node(boot(1));

@@ -11,7 +11,7 @@ use protocol::ids::BootId;
 use tokio::sync::{mpsc, watch};
 
 /// Verbs taken from one node before the next one has its turn: enough to pay for the turn, few
-/// enough that no node waits long (64 verbs take some 30 µs).
+/// enough that no node waits long (64 verbs take some 0.1 ms).
 const VERBS_PER_TURN_MAX: usize = 64;
 
 /// One node on the bus: `V` are its verbs, `D` its deliveries.
