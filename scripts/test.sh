@@ -1,0 +1,308 @@
+#!/usr/bin/env bash
+# Everything that a change must pass, in steps; the quick ones first.
+#
+#   scripts/test.sh               every step
+#   scripts/test.sh STEP...       these steps only
+#   scripts/test.sh setup         installs what the steps need, and tests nothing
+#
+# A step first gets the tools it needs, where it can: packages of Debian (as root, or with a
+# sudo that asks nothing), crates, npm and Python packages at the versions pinned here and in
+# lock files. What is there already is left alone. A step whose tools cannot be had is skipped
+# and named in the summary; with CI or BARRAGE_CI set it fails. The exit code is 0 when no step
+# failed. Servers listen on free ports of 127.0.0.1; no process and no temporary file stays.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+STEPS=(fmt lint doc deny unit web build pages interop smoke fuzz-smoke)
+CARGO_DENY=0.20.2
+CARGO_FUZZ=0.13.2
+NODE_MAJOR_MIN=20
+FUZZ_SECONDS=5 # for each target
+
+SKIPPED=77 # the exit code of a step that was skipped
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/barrage-test.XXXXXX")
+export TMPDIR=$scratch # what a step leaves there goes with it
+export INSTA_UPDATE=no # a snapshot that differs is a failure, not a new file
+step_group=
+
+on_ci() { [[ -n ${CI:-}${BARRAGE_CI:-} ]]; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Puts a remark beside the step in the summary.
+remark() { echo "$1" | tee -a "$scratch/remark"; }
+
+# Ends the step: it needs something that is not here and could not be installed.
+lack() {
+    remark "needs $1"
+    if on_ci; then exit 1; fi
+    exit "$SKIPPED"
+}
+
+# --- Tools: each `get_…` is quick when the thing is there, and false when it cannot be had ---
+
+apt_install() {
+    local root=(env)
+    have apt-get || return 1
+    if ((EUID != 0)); then
+        sudo -n true 2>/dev/null || return 1
+        root=(sudo -n)
+    fi
+    echo "installing $*"
+    # Without fresh lists the ones at hand may still do.
+    "${root[@]}" apt-get -q -o DPkg::Lock::Timeout=300 update || true
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install "$@"
+}
+
+get_component() { # of the Rust toolchain: its cargo command, its name
+    cargo "$1" --version >/dev/null 2>&1 || { have rustup && rustup component add "$2"; }
+}
+
+get_cargo_tool() { # its name, the least version
+    local at_hand
+    at_hand=$(cargo "$1" --version 2>/dev/null | awk '{print $NF}') || at_hand=
+    [[ -n $at_hand ]] && printf '%s\n' "$2" "$at_hand" | sort -V -C && return
+    cargo install --locked "cargo-$1@$2"
+}
+
+get_compiler() { have c++ || apt_install build-essential; }
+
+get_nightly() {
+    have rustup || return 1
+    rustup toolchain list | grep -q '^nightly' && return
+    # A second compiler is much to put on somebody's machine unasked.
+    on_ci && rustup toolchain install nightly --profile minimal
+}
+
+get_node() {
+    have npm && node -e "process.exit(+(parseInt(process.versions.node) < $NODE_MAJOR_MIN))"
+}
+
+get_node_modules() {
+    [[ web/node_modules/.package-lock.json -nt web/package-lock.json ]] &&
+        npm ls --prefix web --all >/dev/null 2>&1 && return
+    (cd web && npm ci)
+}
+
+find_browser() {
+    local name
+    for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
+        have "$name" && CHROMIUM=$(command -v "$name") && export CHROMIUM && return
+    done
+    return 1
+}
+
+has_fonts() { # Chinese and emoji; where nobody can tell they are taken to be there
+    ! have fc-list || [[ -n $(fc-list :lang=zh-cn) && -n $(fc-list :charset=1f600) ]]
+}
+
+get_browser() {
+    find_browser || { apt_install chromium && find_browser; } || return 1
+    has_fonts || apt_install fonts-noto-cjk fonts-noto-color-emoji
+}
+
+get_python() {
+    cmp -s scripts/requirements.txt .venv/requirements.txt &&
+        .venv/bin/python -c 'import websockets' 2>/dev/null && return
+    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv || return 1
+    python3 -m venv .venv &&
+        .venv/bin/python -m pip install --quiet --requirement scripts/requirements.txt &&
+        cp scripts/requirements.txt .venv/
+}
+
+get_curl() { have curl || apt_install curl; }
+
+# What the steps that need a running gateway have in common.
+get_gateway() { cargo build --release --locked --package gateway --package loadtest; }
+
+# --- Steps: what is not in STEPS runs only when it is named ---
+
+step_fmt() {
+    get_component fmt rustfmt || lack "rustfmt"
+    cargo fmt --all --check
+    cargo fmt --all --check --manifest-path protocol/fuzz/Cargo.toml
+}
+
+step_lint() {
+    get_component clippy clippy || lack "clippy"
+    get_compiler || lack "a C++ compiler"
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+    if have shellcheck; then
+        git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+    else
+        remark "shell scripts not checked: there is no shellcheck"
+    fi
+}
+
+step_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked; }
+
+step_deny() {
+    get_cargo_tool deny "$CARGO_DENY" || lack "cargo-deny $CARGO_DENY"
+    if timeout 180 cargo deny --locked fetch db; then
+        cargo deny --locked check
+    else
+        remark "advisories not checked: their database cannot be fetched"
+        cargo deny --locked check licenses bans sources
+    fi
+}
+
+step_unit() {
+    get_compiler || lack "a C++ compiler"
+    cargo test --workspace --locked
+}
+
+step_web() {
+    get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"
+    get_node_modules || lack "the packages of web/package-lock.json"
+    if get_browser; then
+        (cd web && npm test)
+    elif on_ci; then
+        lack "Chromium with Chinese and emoji fonts"
+    else
+        remark "without the tests in a browser: there is no Chromium"
+        (cd web && grep -L pages-browser tests/*.test.mjs | xargs node --test)
+    fi
+}
+
+step_build() {
+    get_compiler || lack "a C++ compiler"
+    get_gateway
+}
+
+# The tests of web/ that can run against a real gateway.
+step_pages() {
+    get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"
+    get_node_modules || lack "the packages of web/package-lock.json"
+    get_browser || lack "Chromium with Chinese and emoji fonts"
+    get_gateway
+    (cd web && grep -l BARRAGE_URL tests/*.test.mjs | xargs ../scripts/with-gateway.sh node --test)
+}
+
+# Other people's WebSocket implementations.
+step_interop() {
+    get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"
+    get_node_modules || lack "the packages of web/package-lock.json"
+    get_browser || lack "Chromium with Chinese and emoji fonts"
+    get_python || lack "Python 3 with venv and scripts/requirements.txt"
+    get_gateway
+    tests/interop/run.sh
+}
+
+# The two binaries as they are shipped: pages, health, and an archive whose account closes.
+step_smoke() {
+    get_curl || lack "curl"
+    get_gateway
+    scripts/with-gateway.sh scripts/smoke.sh
+}
+
+step_fuzz-smoke() {
+    local target targets
+    get_nightly || lack "a nightly Rust (rustup toolchain install nightly)"
+    get_compiler || lack "a C++ compiler"
+    get_cargo_tool fuzz "$CARGO_FUZZ" || lack "cargo-fuzz $CARGO_FUZZ"
+    cd protocol
+    cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
+    targets=$(cargo +nightly fuzz list)
+    for target in $targets; do
+        mkdir "$scratch/$target"
+        cargo +nightly fuzz run "$target" "$scratch/$target" "fuzz/seeds/$target" -- \
+            "-max_total_time=$FUZZ_SECONDS" -print_final_stats=0 -verbosity=1
+    done
+}
+
+# The picture of the README.
+step_screenshots() {
+    get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"
+    get_node_modules || lack "the packages of web/package-lock.json"
+    get_browser || lack "Chromium with Chinese and emoji fonts"
+    get_gateway
+    scripts/with-gateway.sh node web/tests/screenshot.mjs
+}
+
+step_setup() {
+    local lacking=0
+    try() { "$@" || { lacking=1 && remark "cannot be had: ${*#get_}"; }; }
+    try get_component fmt rustfmt
+    try get_component clippy clippy
+    try get_compiler
+    try get_curl
+    try get_cargo_tool deny "$CARGO_DENY"
+    try get_node
+    try get_node_modules
+    try get_browser
+    try get_python
+    try get_nightly
+    try get_cargo_tool fuzz "$CARGO_FUZZ"
+    return "$lacking"
+}
+
+# --- Running them ---
+
+# The processes of the step that still run; none where they cannot be listed.
+left_behind() {
+    have ps || return 0
+    ps -eo pgid=,stat=,pid=,args= | awk -v group="$step_group" '$1 == group && $2 !~ /^Z/'
+}
+
+# Waits at most $1 tenths of a second for the step's processes to be gone.
+gone_within() {
+    local tenth
+    for ((tenth = 0; tenth < $1; tenth++)); do
+        [[ -n $(left_behind) ]] || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
+stop_step() {
+    [[ -n $step_group ]] || return 0
+    kill -TERM -- "-$step_group" 2>/dev/null || true
+    gone_within 100 || kill -KILL -- "-$step_group" 2>/dev/null || true
+    step_group=
+}
+
+# shellcheck disable=SC2317  # the trap calls it
+clean_up() {
+    stop_step
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Runs one step in a process group of its own, so that all of it can be stopped.
+run_step() {
+    local name=$1 began=$SECONDS code=0 result
+    printf '\n=== %s\n' "$name"
+    : >"$scratch/remark"
+    set -m
+    ("step_$name") </dev/null &
+    step_group=$!
+    set +m
+    wait "$step_group" || code=$?
+    if ! gone_within 20; then
+        remark "processes stayed behind"
+        left_behind
+        stop_step
+        code=1
+    fi
+    step_group=
+    case $code in
+        0) result=passed ;;
+        "$SKIPPED") result=skipped ;;
+        *) result=FAILED ;;
+    esac
+    printf '=== %s %s\n' "$name" "$result"
+    printf '%-11s %-8s %4d s  %s\n' "$name" "$result" $((SECONDS - began)) \
+        "$(paste -sd ';' "$scratch/remark")" >>"$scratch/summary"
+}
+
+have cargo || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+(($# > 0)) || set -- "${STEPS[@]}"
+for name; do
+    [[ $(type -t "step_$name") == function ]] || { echo "there is no step $name" >&2; exit 2; }
+done
+for name; do run_step "$name"; done
+printf '\n%s\n' "=== summary after $SECONDS s"
+cat "$scratch/summary"
+! grep -q '^[^ ]* *FAILED' "$scratch/summary"
