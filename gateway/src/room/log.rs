@@ -2,7 +2,7 @@
 
 use broker_bridge::Entry;
 use protocol::cursor::{Cursor, Seq};
-use protocol::event::Event;
+use protocol::event::{Class, Event};
 use protocol::limits::{RESUME_BYTES_MAX, RESUME_EVENTS_MAX};
 use protocol::select::{Candidate, Fate, LeftOut, select};
 
@@ -80,8 +80,10 @@ impl Log {
     /// joined.
     pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Seq>)> {
         let closed = self.slots.close_due(now_ms)?;
-        let inside =
-            self.heads.iter().copied().filter(|h| (closed.prev + 1..closed.last).contains(h));
+        // Whoever joined behind the slot's last entry is still owed its paid events.
+        let paid = closed.sent.iter().any(|logged| logged.event.class == Class::Paid);
+        let last = if paid { closed.last } else { closed.last.saturating_sub(1) };
+        let inside = self.heads.iter().copied().filter(|h| (closed.prev + 1..=last).contains(h));
         let inside = inside.collect();
         self.heads.retain(|head| *head > closed.last);
         self.ring.push(closed.clone());

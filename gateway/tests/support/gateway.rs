@@ -1,0 +1,128 @@
+//! A gateway in this process, on free ports.
+
+use std::net::SocketAddr;
+
+use gateway::app::{Fabric, Gateway};
+use gateway::config::Config;
+use serde_json::Value;
+
+use super::client::{Dial, TestClient};
+use super::http::{self, Api};
+use super::until;
+
+/// The tick of test gateways, in milliseconds.
+pub(crate) const TICK_MS: u32 = 100;
+
+/// A gateway that is ready. Dropping it is its sudden death.
+pub(crate) struct TestGateway {
+    gateway: Gateway,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) api: Api,
+}
+
+impl TestGateway {
+    /// Starts a single node with a short tick and no limit on how often clients may publish.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same, with changes to its configuration.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(Fabric::Embedded, change).await
+    }
+
+    /// Starts a node of a fabric.
+    pub(crate) async fn on(fabric: Fabric, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::dev_on_free_ports();
+        config.hub.room.tick_ms = TICK_MS;
+        config.session.publishes.burst = 10_000;
+        config.session.likes.burst = 10_000;
+        change(&mut config);
+        let gateway = Gateway::start_on(config, fabric).expect("a gateway starts on free ports");
+        let (public, admin) = (gateway.public_address(), gateway.admin_address());
+        let started = Self { gateway, public, admin, api: Api::dev(admin) };
+        started.until_ready().await;
+        started
+    }
+
+    async fn until_ready(&self) {
+        until("readiness", || async { (self.readiness().await.0 == 200).then_some(()) }).await;
+    }
+
+    /// The status and the body of `/readyz`.
+    pub(crate) async fn readiness(&self) -> (u16, Value) {
+        let answer = http::request(self.admin, "GET", "/readyz", &[], b"").await;
+        (answer.status, answer.json())
+    }
+
+    /// A client that was welcomed.
+    pub(crate) async fn client(&self) -> TestClient {
+        TestClient::connect(self.public).await
+    }
+
+    /// A client that was welcomed and is in a room.
+    pub(crate) async fn viewer(&self, room: &str) -> TestClient {
+        let mut client = self.client().await;
+        client.join(room).await;
+        client
+    }
+
+    /// A client that connects in a way of its own.
+    pub(crate) async fn dial(&self, dial: Dial<'_>) -> TestClient {
+        TestClient::dial(self.public, dial).await
+    }
+
+    /// The sum of a metric over all labels that hold the given text.
+    pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
+        metric(self.admin, name, labels).await
+    }
+
+    /// Waits until a metric has a value that pleases.
+    pub(crate) async fn until_metric(
+        &self,
+        name: &str,
+        labels: &str,
+        pleases: impl Fn(f64) -> bool,
+    ) {
+        let what = format!("{name} {labels}");
+        let pleases = &pleases;
+        let look = || async move { pleases(self.metric(name, labels).await).then_some(()) };
+        until(&what, look).await;
+    }
+
+    /// Fails if the gateway has counted faults of its own.
+    pub(crate) async fn assert_no_faults(&self) {
+        assert_eq!(
+            self.metric("barrage_unmatched_total", "").await,
+            0.0,
+            "frames without a variant"
+        );
+        assert_eq!(self.metric("barrage_closes_total", "internal").await, 0.0, "internal faults");
+        let health = http::request(self.admin, "GET", "/healthz", &[], b"").await;
+        assert_eq!(health.status, 200, "{}", health.text());
+    }
+
+    /// Ends the gateway at the end of a test, in which it must not have counted faults.
+    pub(crate) async fn end(self) {
+        self.assert_no_faults().await;
+    }
+
+    /// Leaves politely.
+    pub(crate) async fn drain(self) {
+        self.gateway.drain().await;
+    }
+}
+
+/// The sum of a metric over all labels that hold the given text.
+pub(crate) async fn metric(admin: SocketAddr, name: &str, labels: &str) -> f64 {
+    let answer = http::request(admin, "GET", "/metrics", &[], b"").await;
+    assert_eq!(answer.status, 200);
+    let lines = answer.text().lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let (found, value) = rest.rsplit_once(' ')?;
+        let whole_name = found.is_empty() || found.starts_with('{');
+        (whole_name && found.contains(labels)).then(|| value.parse::<f64>().unwrap())
+    });
+    lines.sum()
+}
