@@ -82,8 +82,8 @@ impl Room {
             self.tally.came();
         }
         if alone {
-            // They all learn the count from the answer; nobody else is here to be told.
-            self.tally.told_online(now.unix_ms);
+            // They all learn the state from the answer; nobody else is here to be told.
+            self.tally.told_all(now.unix_ms);
         }
         let Some(log) = self.log.as_mut() else { return };
         log.mark_join();

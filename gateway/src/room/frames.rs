@@ -13,7 +13,6 @@ use crate::room::slots::ClosedSlot;
 
 impl Room {
     pub(super) fn close_slots(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let tell = self.state_due_ms.is_some_and(|due_ms| due_ms <= now.unix_ms);
         let mut told = false;
         while let Some((closed, heads)) =
             self.log.as_mut().and_then(|log| log.close_due(now.unix_ms))
@@ -26,12 +25,32 @@ impl Room {
             told = true;
             out.push(Effect::Frame(self.frame(&closed, &heads, &state)));
         }
-        if tell && !told && !self.listeners.is_empty() {
+        if self.state_frame_due_ms().is_some_and(|due_ms| due_ms <= now.unix_ms) {
             let state = self.state_change(now);
             if !state.is_empty() {
                 out.push(Effect::Frame(self.state_frame(&state)));
             }
         }
+    }
+
+    /// When a frame is needed that tells nothing but the state. None is while a slot is open: the
+    /// state goes out with it, and until then the members stand at its beginning, not at the head.
+    pub(super) fn state_frame_due_ms(&self) -> Option<u64> {
+        let is_quiet = self.log.as_ref().is_some_and(|log| log.due_ms().is_none());
+        self.state_due_ms.filter(|_| is_quiet)
+    }
+
+    /// Sets the slot's end at which a change of the state is to be told, if there is one and
+    /// anybody to tell.
+    pub(super) fn note_state(&mut self, now: Now) {
+        let Some(log) = self.log.as_ref().filter(|_| !self.listeners.is_empty()) else {
+            self.state_due_ms = None;
+            return;
+        };
+        let from_ms = self.tally.due_ms().map(|due_ms| due_ms.saturating_sub(1));
+        let due_ms = from_ms.map(|from_ms| log.slot_end_ms(from_ms.max(now.unix_ms)));
+        // A due that was set stays: the slot that it ends may be open for its grace still.
+        self.state_due_ms = self.state_due_ms.into_iter().chain(due_ms).min();
     }
 
     fn state_change(&mut self, now: Now) -> StateChange {

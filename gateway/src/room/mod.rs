@@ -57,6 +57,7 @@ pub(crate) struct Room {
     log: Option<Log>,
     waiting: Waiting,
     tally: Tally,
+    /// The slot's end at which the members are told of a change.
     state_due_ms: Option<u64>,
     listeners: Listeners,
     started_ms: u64,
@@ -173,7 +174,8 @@ impl Room {
         };
         let joins = (!waiting.joins.is_empty()).then_some(waiting.answered_ms + JOINS_COLLECTED_MS);
         let questions = (!waiting.questions.is_empty()).then_some(0);
-        let times = [log.due_ms(), joins, questions, self.state_due_ms, linger];
+        let (state, report) = (self.state_frame_due_ms(), self.tally.report_due_ms());
+        let times = [log.due_ms(), joins, questions, state, report, linger];
         times.into_iter().flatten().min()
     }
 
@@ -210,15 +212,6 @@ impl Room {
                 higher_per_s: per_second(self.settings.budget.higher),
             },
             pinned: Vec::new(),
-        }
-    }
-
-    /// Sets the time at which a change of the state is to be told, if there is one.
-    fn note_state(&mut self, now: Now) {
-        if self.state_due_ms.is_none()
-            && let Some(log) = &self.log
-        {
-            self.state_due_ms = self.tally.due_ms(log.slot_end_ms(now.unix_ms));
         }
     }
 

@@ -60,19 +60,23 @@ impl Tally {
         })
     }
 
-    /// When somebody should be told of a change; `None` if everybody knows all.
-    pub(crate) fn due_ms(&self, slot_end_ms: u64) -> Option<u64> {
+    /// From when on viewers may be told of a change; `None` if everybody knows all.
+    pub(crate) fn due_ms(&self) -> Option<u64> {
         let total = self.total();
-        let likes = (total.likes != self.told.likes).then_some(slot_end_ms);
+        let likes = (total.likes != self.told.likes).then_some(0);
         let online = (total.online != self.told.online)
-            .then(|| slot_end_ms.max(self.online_told_ms + ONLINE_TOLD_EVERY_MS));
-        let report = (self.here != self.reported).then_some(self.reported_ms + REPORTED_EVERY_MS);
-        [likes, online, report].into_iter().flatten().min()
+            .then_some(self.online_told_ms + ONLINE_TOLD_EVERY_MS);
+        [likes, online].into_iter().flatten().min()
     }
 
-    /// Everybody has just learned how many are online.
-    pub(crate) fn told_online(&mut self, now_ms: u64) {
-        self.told.online = self.total().online;
+    /// From when on other nodes may be told of a change; `None` if they know all.
+    pub(crate) fn report_due_ms(&self) -> Option<u64> {
+        (self.here != self.reported).then_some(self.reported_ms + REPORTED_EVERY_MS)
+    }
+
+    /// Everybody has just learned everything.
+    pub(crate) fn told_all(&mut self, now_ms: u64) {
+        self.told = self.total();
         self.online_told_ms = now_ms;
     }
 
@@ -92,9 +96,7 @@ impl Tally {
 
     /// What other nodes are to be told now.
     pub(crate) fn report(&mut self, now_ms: u64) -> Option<Counts> {
-        if self.here == self.reported || self.reported_ms + REPORTED_EVERY_MS > now_ms {
-            return None;
-        }
+        self.report_due_ms().filter(|due_ms| *due_ms <= now_ms)?;
         self.reported = self.here;
         self.reported_ms = now_ms;
         Some(self.here)
@@ -110,15 +112,27 @@ mod tests {
     #[test]
     fn a_change_is_told_once_and_online_at_most_every_five_seconds() {
         let mut tally = Tally::default();
-        assert_eq!(tally.due_ms(T), None);
+        assert_eq!(tally.due_ms(), None);
         tally.came();
-        assert_eq!(tally.due_ms(T), Some(REPORTED_EVERY_MS), "nothing was reported so far");
+        assert_eq!(tally.due_ms(), Some(ONLINE_TOLD_EVERY_MS), "nothing was told so far");
         assert_eq!(tally.tell(T), (Some(1), None));
         tally.came();
+        assert_eq!(tally.due_ms(), Some(T + 5_000));
         tally.liked(3);
+        assert_eq!(tally.due_ms(), Some(0), "likes are told with every slot");
         assert_eq!(tally.tell(T + 1_000), (None, Some(3)));
         assert_eq!(tally.tell(T + 5_000), (Some(2), None));
+        assert_eq!(tally.due_ms(), None);
         assert_eq!(tally.tell(T + 10_000), (None, None));
+    }
+
+    #[test]
+    fn who_has_just_learned_everything_is_not_told_again() {
+        let mut tally = Tally::default();
+        tally.came();
+        tally.liked(3);
+        tally.told_all(T);
+        assert_eq!((tally.due_ms(), tally.tell(T + 5_000)), (None, (None, None)));
     }
 
     #[test]
@@ -135,10 +149,12 @@ mod tests {
     #[test]
     fn reports_go_out_on_change_at_most_every_five_seconds() {
         let mut tally = Tally::default();
-        assert_eq!(tally.report(T), None);
+        assert_eq!((tally.report_due_ms(), tally.report(T)), (None, None));
         tally.came();
+        assert_eq!(tally.report_due_ms(), Some(REPORTED_EVERY_MS), "nothing was reported so far");
         assert_eq!(tally.report(T), Some(Counts { online: 1, likes: 0 }));
         tally.came();
+        assert_eq!(tally.report_due_ms(), Some(T + 5_000));
         assert_eq!(tally.report(T + 4_999), None);
         assert_eq!(tally.report(T + 5_000), Some(Counts { online: 2, likes: 0 }));
     }
