@@ -59,12 +59,18 @@ impl Room {
         StateChange { online, likes, ..StateChange::default() }
     }
 
+    /// The batch of a slot, and one for each head after its beginning at which somebody joined.
     fn frame(&self, closed: &ClosedSlot, heads: &[Seq], state: &StateChange) -> RoomFrame {
         let cursors = std::iter::once(closed.prev).chain(heads.iter().copied());
-        let variants = cursors.map(|prev| {
+        let variants = cursors.filter_map(|prev| {
             let (sent, left_out) = closed.after(prev);
             let events: Vec<_> = sent.map(|event| event.json.clone()).collect();
-            self.variant(prev, closed.last, &events, &left_out, closed.held, state)
+            // Who joined behind the slot's last entry has all of it but its paid events, which
+            // were told as held, and what changed in the room's state.
+            let is_news = prev < closed.last || !events.is_empty() || !state.is_empty();
+            let last = closed.last.max(prev);
+            (is_news || prev == closed.prev)
+                .then(|| self.variant(prev, last, &events, &left_out, state))
         });
         self.frame_of(variants.collect())
     }
@@ -72,8 +78,8 @@ impl Room {
     /// A frame that tells nothing but what changed in the room's state.
     fn state_frame(&self, state: &StateChange) -> RoomFrame {
         let log = self.log.as_ref().expect("state is told to members, whom an open log has seated");
-        let (seq, held) = (log.head().seq, log.held());
-        self.frame_of(vec![self.variant(seq, seq, &[], &LeftOut::default(), held, state)])
+        let seq = log.head().seq;
+        self.frame_of(vec![self.variant(seq, seq, &[], &LeftOut::default(), state)])
     }
 
     fn variant(
@@ -82,11 +88,10 @@ impl Room {
         last: Seq,
         events: &[Bytes],
         left_out: &LeftOut,
-        held: u32,
         state: &StateChange,
     ) -> Variant {
-        let head = self.log.as_ref().expect("frames are made of an open log").head();
-        let (from, to) = (head.at(prev), head.at(last));
+        let log = self.log.as_ref().expect("frames are made of an open log");
+        let (from, to) = (log.head().at(prev), log.head().at(last));
         let mut payload = Vec::new();
         Batch {
             room: &self.id,
@@ -94,7 +99,7 @@ impl Room {
             cursor: to,
             events,
             left_out,
-            held,
+            held: log.held_at(last),
             state: (!state.is_empty()).then_some(state),
         }
         .render(&mut payload);

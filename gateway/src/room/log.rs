@@ -2,7 +2,7 @@
 
 use broker_bridge::Entry;
 use protocol::cursor::{Cursor, Seq};
-use protocol::event::{Class, Event};
+use protocol::event::Event;
 use protocol::limits::{RESUME_BYTES_MAX, RESUME_EVENTS_MAX};
 use protocol::select::{Candidate, Fate, LeftOut, select};
 
@@ -76,19 +76,15 @@ impl Log {
         Some(repeats)
     }
 
-    /// Closes the first slot that is due; also returns the heads inside it at which somebody
-    /// joined.
+    /// Closes the first slot that is due; also returns the heads after its beginning at which
+    /// somebody joined.
     pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Seq>)> {
         let closed = self.slots.close_due(now_ms)?;
-        // Whoever joined behind the slot's last entry is still owed its paid events.
-        let paid = closed.sent.iter().any(|logged| logged.event.class == Class::Paid);
-        let last = if paid { closed.last } else { closed.last.saturating_sub(1) };
-        let inside = self.heads.iter().copied().filter(|h| (closed.prev + 1..=last).contains(h));
-        let inside = inside.collect();
+        let heads = self.heads.iter().copied().filter(|head| *head > closed.prev).collect();
         self.heads.retain(|head| *head > closed.last);
         self.ring.push(closed.clone());
         self.ring.trim(now_ms);
-        Some((closed, inside))
+        Some((closed, heads))
     }
 
     /// When the next slot closes.
@@ -109,7 +105,13 @@ impl Log {
 
     /// Accepted paid events up to the head that are still to come.
     pub(crate) fn held(&self) -> u32 {
-        self.slots.held_at_head()
+        self.held_at(self.head.seq)
+    }
+
+    /// Accepted paid events up to a cursor, at or after all that has closed, that are still to
+    /// come.
+    pub(crate) fn held_at(&self, cursor: Seq) -> u32 {
+        self.slots.held_at(cursor)
     }
 
     /// Remembers that somebody joined at the present head.

@@ -158,10 +158,11 @@ impl Slots {
         self.open.front().map(|open| open.prev)
     }
 
-    /// Accepted paid events at or before the head that have not been sent.
-    pub(crate) fn held_at_head(&self) -> u32 {
+    /// Accepted paid events that have not been sent, those of open slots up to a cursor.
+    pub(crate) fn held_at(&self, cursor: Seq) -> u32 {
         let open = self.open.iter().flat_map(|o| &o.events);
-        count(self.held.len() + open.filter(|l| l.event.class == Class::Paid).count())
+        let paid = open.filter(|l| l.seq <= cursor && l.event.class == Class::Paid);
+        count(self.held.len() + paid.count())
     }
 
     /// The events of open slots after a cursor, except paid ones (those are held until their slot
