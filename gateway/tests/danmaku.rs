@@ -561,24 +561,41 @@ async fn a_connection_is_in_many_rooms_at_once_and_in_no_more_than_32() {
 #[tokio::test]
 async fn a_gift_just_before_a_join_still_comes() {
     let gateway = TestGateway::with(|config| config.hub.room.tick_ms = 1000).await;
+    let (mut ann, mut bob, room) = join_behind_a_gift(&gateway).await;
+    for client in [&mut ann, &mut bob] {
+        client.hears(&room, "礼").await;
+        client.memory.account(&room).assert_closes();
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_gift_just_before_a_join_that_is_lost_comes_with_the_recovery() {
+    let gateway = TestGateway::with(|config| config.hub.room.tick_ms = 1000).await;
+    let (mut ann, bob, room) = join_behind_a_gift(&gateway).await;
+    let accounts = bob.vanish();
+    ann.hears(&room, "礼").await;
+    let mut bob = gateway.dial(Dial { accounts, ..Dial::default() }).await;
+    assert_eq!(bob.rejoin(&room).await["recovered"], true);
+    assert_eq!(bob.memory.account(&room).texts(), ["礼"]);
+    bob.memory.account(&room).assert_closes();
+    gateway.end().await;
+}
+
+/// Ann sends a gift, and bob joins the room before the slot of it ends.
+async fn join_behind_a_gift(gateway: &TestGateway) -> (TestClient, TestClient, String) {
+    let mut bob = gateway.client().await;
     for round in 0.. {
         let room = format!("room-{round}");
         let mut ann = gateway.viewer(&room).await;
-        let gift =
-            json!({ "type": "publish", "room": room, "kind": "gift", "body": { "text": "礼" } });
-        ann.ask(gift).await;
-        let mut bob = gateway.client().await;
+        let body = json!({ "text": "礼" });
+        ann.ask(json!({ "type": "publish", "room": room, "kind": "gift", "body": body })).await;
         let joined = bob.join_with(&room, json!({ "history": 10 })).await;
-        if joined["held"].is_null() {
-            // The slot ended between the two; try again.
-            continue;
+        if joined["held"].is_number() {
+            assert_eq!((&joined["held"], &joined["events"]), (&json!(1), &json!([])), "{joined}");
+            return (ann, bob, room);
         }
-        assert_eq!((&joined["held"], &joined["events"]), (&json!(1), &json!([])), "{joined}");
-        for client in [&mut ann, &mut bob] {
-            client.hears(&room, "礼").await;
-            client.memory.account(&room).assert_closes();
-        }
-        break;
+        // The slot ended between the two; try again.
     }
-    gateway.end().await;
+    unreachable!("a slot is longer than a join takes")
 }

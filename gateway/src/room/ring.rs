@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use protocol::cursor::Seq;
-use protocol::event::Event;
+use protocol::event::{Class, Event};
 
 use crate::room::slots::ClosedSlot;
 
@@ -44,10 +44,14 @@ impl Ring {
 
     /// The slots that a client with this cursor has not seen, or not seen whole.
     pub(crate) fn after(&self, cursor: Seq) -> impl Iterator<Item = &ClosedSlot> {
-        // A slot of nothing but held events ends where it begins. A cursor cannot say whether it
-        // was seen, so it is replayed, and clients drop events that they have by their id.
+        // A slot of nothing but held events ends where it begins, and paid events of a slot are
+        // owed to whoever joined behind its last entry. A cursor cannot say whether they were
+        // seen, so they are replayed, and clients drop events that they have by their id.
         let first = self.slots.partition_point(|slot| {
-            slot.last < cursor || (slot.last == cursor && slot.prev < cursor)
+            slot.last < cursor
+                || (slot.last == cursor
+                    && slot.prev < cursor
+                    && !slot.sent.iter().any(|logged| logged.event.class == Class::Paid))
         });
         self.slots.range(first..)
     }
