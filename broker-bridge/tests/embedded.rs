@@ -18,6 +18,7 @@ use protocol::cursor::Cursor;
 use protocol::event::{Class, Event, WEIGHT_DEFAULT};
 use protocol::ids::{Address, BootId, EventId, RoomId};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 fn event(nth: u8) -> Event {
     Event {
@@ -46,8 +47,13 @@ fn fill(broker: &Arc<dyn Broker>, room: &RoomId) -> Vec<PendingAck> {
     std::iter::from_fn(|| broker.publish(room, event(1)).ok()).collect()
 }
 
+/// Waits for something that must happen.
+async fn patiently<T>(condition: impl IntoFuture<Output = T>) -> T {
+    timeout(Duration::from_secs(30), condition).await.expect("waited in vain")
+}
+
 async fn next(deliveries: &mut Deliveries) -> RoomDelivery {
-    deliveries.rooms.recv().await.unwrap().1
+    patiently(deliveries.rooms.recv()).await.unwrap().1
 }
 
 async fn open(broker: &Arc<dyn Broker>, deliveries: &mut Deliveries, room: &RoomId) -> Cursor {
@@ -59,9 +65,12 @@ async fn open(broker: &Arc<dyn Broker>, deliveries: &mut Deliveries, room: &Room
 }
 
 async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::task::yield_now().await;
-    }
+    patiently(async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -82,14 +91,14 @@ async fn a_bus_counts_what_it_does() {
     assert_eq!((stats.published(), stats.busy(), stats.dropped()), (0, 1, 0));
     assert_eq!(accepted.len(), 4_096);
     for ack in accepted {
-        assert!(ack.await.unwrap().stored);
+        assert!(patiently(ack).await.unwrap().stored);
     }
     assert_eq!((stats.published(), stats.busy(), stats.dropped()), (4_096, 1, 0));
 
     let to = |boot| Recipient::Address(Address { boot, shard: 0, slot: 0, generation: 0 });
     broker.send(to(boot(9)), Bytes::new()).unwrap();
     broker.send(to(boot(1)), Bytes::new()).unwrap();
-    deliveries.direct.recv().await.unwrap();
+    patiently(deliveries.direct.recv()).await.unwrap();
     assert_eq!((stats.published(), stats.busy(), stats.dropped()), (4_096, 1, 1));
 }
 
@@ -149,7 +158,7 @@ async fn a_bus_ends_by_shutdown_even_while_a_node_holds_it_up() {
     while !fill(&broker, &a).is_empty() {
         tokio::task::yield_now().await;
     }
-    bus.shutdown().await;
+    patiently(bus.shutdown()).await;
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }
 
@@ -158,9 +167,9 @@ async fn acks_that_are_pending_at_the_end_are_unavailable() {
     let bus = Bus::start(BusConfig::default());
     let (broker, _deliveries) = bus.node(boot(1));
     let pending = fill(&broker, &room("a"));
-    bus.shutdown().await;
+    patiently(bus.shutdown()).await;
     for ack in pending {
-        assert_eq!(ack.await, Err(PublishError::Unavailable));
+        assert_eq!(patiently(ack).await, Err(PublishError::Unavailable));
     }
 }
 
@@ -184,7 +193,7 @@ async fn a_dropped_handle_frees_the_bus_even_if_its_deliveries_are_never_read() 
     assert!(acks.len() > 8_192, "the queue of the stuck node is full");
     drop(stuck);
     for ack in acks {
-        ack.await.unwrap();
+        patiently(ack).await.unwrap();
     }
     open(&broker, &mut deliveries, &a).await;
 }
@@ -210,7 +219,7 @@ async fn a_second_node_with_the_same_boot_id_is_refused() {
     let bus = shared();
     let (first, mut first_deliveries) = bus.node(boot(1));
     let (second, mut second_deliveries) = bus.node(boot(1));
-    assert!(second_deliveries.rooms.recv().await.is_none());
+    assert!(patiently(second_deliveries.rooms.recv()).await.is_none());
     assert_eq!(second.subscribe(&room("a")), Err(Busy));
     let refused = second.publish(&room("a"), event(1)).unwrap().await;
     assert_eq!(refused, Err(PublishError::Unavailable));

@@ -141,3 +141,6 @@ impl<V, D> Members<V, D> {
         Delivered::Left
     }
 }
+
+#[cfg(test)]
+mod tests;
