@@ -100,7 +100,9 @@ impl Slots {
         if let Some(closed) = self.closed
             && slot <= closed
         {
-            slot = current.max(closed + 1);
+            // The first that is still open: within its grace, others may come for it on time.
+            let open = self.clock.slot_of(now_ms.saturating_sub(self.grace_ms));
+            slot = open.max(closed + 1);
         }
         self.open.back().map_or(slot, |open| open.slot.max(slot))
     }
@@ -114,13 +116,15 @@ impl Slots {
     pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<ClosedSlot> {
         self.due_ms().filter(|due_ms| *due_ms <= now_ms)?;
         let open = self.open.pop_front()?;
-        self.closed = Some(open.slot);
+        let slot = open.slot;
+        self.closed = Some(slot);
         let closed = self.close(open);
-        if let (false, None) = (self.held.is_empty(), self.open.front()) {
-            // Nothing else would wake the next slot, and the held events must go out in it.
-            let slot = self.clock.slot_of(now_ms).max(self.closed.map_or(0, |c| c + 1));
-            let (prev, last) = (closed.last, closed.last);
-            self.open.push_back(OpenSlot { slot, prev, last, events: Vec::new() });
+        let next = self.open.front().map(|open| open.slot);
+        if !self.held.is_empty() && next.is_none_or(|next| next > slot + 1) {
+            // Held events go out in the very next slot, on every gateway, however late its turn.
+            let last = closed.last;
+            let paced = OpenSlot { slot: slot + 1, prev: last, last, events: Vec::new() };
+            self.open.push_front(paced);
         }
         Some(closed)
     }
@@ -186,3 +190,6 @@ impl Slots {
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;
