@@ -220,7 +220,9 @@ impl Hub {
     }
 
     async fn turn_rooms(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        while let Some((room, due_ms)) = self.schedule.take_due(now.unix_ms) {
+        // All that is due now, and nothing that is booked meanwhile: the loop turns in any case.
+        let due: Vec<_> = std::iter::from_fn(|| self.schedule.take_due(now.unix_ms)).collect();
+        for (room, due_ms) in due {
             // The schedule may hold a room that was forgotten, or one that has had this turn.
             let Some(state) = self.rooms.get_mut(room) else { continue };
             if state.due_ms().is_none_or(|due_ms| due_ms > now.unix_ms) {
