@@ -10,6 +10,8 @@
 # lock files. What is there already is left alone. A step whose tools cannot be had is skipped
 # and named in the summary; with CI or BARRAGE_CI set it fails. The exit code is 0 when no step
 # failed. Servers listen on free ports of 127.0.0.1; no process and no temporary file stays.
+
+# shellcheck disable=SC2317  # steps are called by their names, clean_up by a trap
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -69,7 +71,7 @@ get_compiler() { have c++ || apt_install build-essential; }
 
 get_nightly() {
     have rustup || return 1
-    rustup toolchain list | grep -q '^nightly' && return
+    [[ $(rustup toolchain list) != *nightly* ]] || return 0
     # A second compiler is much to put on somebody's machine unasked.
     on_ci && rustup toolchain install nightly --profile minimal
 }
@@ -206,7 +208,7 @@ step_fuzz-smoke() {
     for target in $targets; do
         mkdir "$scratch/$target"
         cargo +nightly fuzz run "$target" "$scratch/$target" "fuzz/seeds/$target" -- \
-            "-max_total_time=$FUZZ_SECONDS" -print_final_stats=0 -verbosity=1
+            "-max_total_time=$FUZZ_SECONDS"
     done
 }
 
@@ -261,7 +263,6 @@ stop_step() {
     step_group=
 }
 
-# shellcheck disable=SC2317  # the trap calls it
 clean_up() {
     stop_step
     rm -rf "$scratch"
@@ -297,12 +298,18 @@ run_step() {
         "$(paste -sd ';' "$scratch/remark")" >>"$scratch/summary"
 }
 
-have cargo || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
-(($# > 0)) || set -- "${STEPS[@]}"
-for name; do
-    [[ $(type -t "step_$name") == function ]] || { echo "there is no step $name" >&2; exit 2; }
-done
-for name; do run_step "$name"; done
-printf '\n%s\n' "=== summary after $SECONDS s"
-cat "$scratch/summary"
-! grep -q '^[^ ]* *FAILED' "$scratch/summary"
+main() {
+    local name
+    have cargo || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+    (($# > 0)) || set -- "${STEPS[@]}"
+    for name; do
+        [[ $(type -t "step_$name") == function ]] || { echo "there is no step $name" >&2; exit 2; }
+    done
+    for name; do run_step "$name"; done
+    printf '\n%s\n' "=== summary after $SECONDS s"
+    cat "$scratch/summary"
+    ! grep -q '^[^ ]* *FAILED' "$scratch/summary"
+}
+
+# One command, so that bash has read all of this file before a long run begins.
+main "$@"; exit
