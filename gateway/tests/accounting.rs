@@ -111,7 +111,7 @@ async fn view(
         let reading =
             tokio::time::Instant::now() + Duration::from_millis(random.random_range(0..800));
         while tokio::time::timeout_at(reading, client.read()).await.is_ok() {}
-        let away = random.random_range(0..400);
+        let away = random.random_range(1..400);
         match random.random_range(0..10) {
             0..4 => {}
             4..6 => {
@@ -122,7 +122,7 @@ async fn view(
             6..8 => recover(&mut client).await,
             how => {
                 let accounts = if how == 8 { client.vanish() } else { client.close().await };
-                wait(&mut random, away + 1).await;
+                wait(&mut random, away).await;
                 client = TestClient::dial(to, Dial { accounts, ..Dial::default() }).await;
                 recover(&mut client).await;
             }

@@ -151,8 +151,11 @@ impl Log {
         let start = self.start();
         let mut older = Slots::new(self.slots.clock(), self.slots.budget(), 0);
         let mut prev = since.seq;
+        // What was seen before `since` is not known; within what was missed a retry shows once.
+        let mut seen = Seen::default();
         for entry in entries.into_iter().take_while(|entry| entry.seq <= start) {
-            let events = entry.events.iter().cloned();
+            let admit = |event: &&Event| seen.admit(event.id, entry.origin_ms);
+            let events = entry.events.iter().filter(admit).cloned();
             older.add(prev, entry.seq, entry.origin_ms, events, entry.origin_ms);
             prev = entry.seq;
         }
@@ -199,3 +202,6 @@ impl Missed {
         Past::Known(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,8 @@ pub(crate) struct Memory {
     pub(crate) accounts: BTreeMap<String, Account>,
     /// Every message that is neither a batch nor a gap, in order.
     pub(crate) messages: Vec<Value>,
-    /// Accounts that a `joined` may go on with.
+    /// Rooms that are joined again: a recovery goes on with the account as it was at that time,
+    /// so what comes for the seat before is passed over.
     returning: Vec<String>,
     pub(crate) pings: usize,
     pub(crate) pongs: Vec<Vec<u8>>,
@@ -28,7 +29,7 @@ impl Memory {
         Self { accounts, ..Self::default() }
     }
 
-    /// The room is joined with `since`: a recovery goes on with its account.
+    /// The room is joined with the cursor of its account.
     pub(crate) fn returns_to(&mut self, room: &str) {
         self.returning.push(room.to_owned());
     }
@@ -39,6 +40,7 @@ impl Memory {
         let message: Value = serde_json::from_str(text).expect("every message is JSON");
         let room = message["room"].as_str().unwrap_or_default().to_owned();
         match message["type"].as_str().expect("every message has a type") {
+            "batch" | "gap" if self.returning.contains(&room) => {}
             "batch" => self.account_mut(&room).batch(&message),
             "gap" => self.account_mut(&room).gap(&message),
             "joined" => {
