@@ -64,12 +64,7 @@ impl Log {
         if entry.seq <= self.head.seq {
             return None;
         }
-        let admitted: Vec<Event> = entry
-            .events
-            .iter()
-            .filter(|event| self.seen.admit(event.id, entry.origin_ms))
-            .cloned()
-            .collect();
+        let admitted = self.seen.admitted(&entry);
         let repeats = entry.events.len() - admitted.len();
         self.slots.add(self.head.seq, entry.seq, entry.origin_ms, admitted.into_iter(), now_ms);
         self.head.seq = entry.seq;
@@ -149,18 +144,20 @@ impl Log {
     /// The same for a cursor before the ring, with the entries after it from the broker.
     pub(crate) fn since_fetched(&self, since: Cursor, entries: Vec<Entry>) -> Past {
         let start = self.start();
+        // Nothing goes beyond the slots that are known, and what is held when they begin is in
+        // them already.
+        let until_ms = self.start_ms();
         let mut older = Slots::new(self.slots.clock(), self.slots.budget(), 0);
-        let mut prev = since.seq;
-        // What was seen before `since` is not known; within what was missed a retry shows once.
         let mut seen = Seen::default();
+        let mut prev = since.seq;
         for entry in entries.into_iter().take_while(|entry| entry.seq <= start) {
-            let admit = |event: &&Event| seen.admit(event.id, entry.origin_ms);
-            let events = entry.events.iter().filter(admit).cloned();
-            older.add(prev, entry.seq, entry.origin_ms, events, entry.origin_ms);
+            let events = seen.admitted(&entry).into_iter();
+            let now_ms = entry.origin_ms.min(until_ms.saturating_sub(1));
+            older.add(prev, entry.seq, entry.origin_ms, events, now_ms);
             prev = entry.seq;
         }
         let mut missed = Missed::default();
-        for slot in older.close_all() {
+        while let Some(slot) = older.close_due(until_ms) {
             missed.add(&slot, since.seq);
         }
         match self.since(self.head.at(start.max(since.seq))) {
@@ -184,6 +181,12 @@ impl Log {
     /// The oldest cursor after which this gateway knows everything.
     fn start(&self) -> Seq {
         self.ring.start().or(self.slots.start()).unwrap_or(self.head.seq)
+    }
+
+    /// When the slot begins that begins at this cursor.
+    fn start_ms(&self) -> u64 {
+        let end_ms = self.ring.first_end_ms().or(self.slots.first_end_ms());
+        end_ms.map_or(u64::MAX, |end_ms| end_ms - self.slots.clock().tick_ms())
     }
 }
 

@@ -4,13 +4,20 @@ use std::collections::VecDeque;
 
 use protocol::cursor::Seq;
 use protocol::event::{Class, Event};
+use protocol::limits::HISTORY_EVENTS_MAX;
 
 use crate::room::slots::ClosedSlot;
 
-/// How long a closed slot is kept, in milliseconds.
+/// How long a closed slot is kept, in milliseconds. The newest events that a join may ask for are
+/// kept whatever their age.
 const KEPT_MS: u64 = 60_000;
-/// How many bytes of event JSON are kept per room.
+/// How many bytes are kept per room.
 const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What a slot costs beside its events.
+const SLOT_BYTES: usize = 128;
+/// What one event costs beside its JSON: its sequence, id, weight and time, and the handle of the
+/// JSON.
+const EVENT_BYTES: usize = 80;
 /// What one left-out event costs: its sequence and class, and its share of the vector.
 const LEFT_OUT_BYTES: usize = 16;
 
@@ -19,20 +26,27 @@ const LEFT_OUT_BYTES: usize = 16;
 pub(crate) struct Ring {
     slots: VecDeque<ClosedSlot>,
     bytes: usize,
+    /// How many events of these slots were sent.
+    events: usize,
 }
 
 impl Ring {
     pub(crate) fn push(&mut self, slot: ClosedSlot) {
         self.bytes += bytes_of(&slot);
+        self.events += slot.sent.len();
         self.slots.push_back(slot);
     }
 
     /// Forgets what is too old or too much.
     pub(crate) fn trim(&mut self, now_ms: u64) {
-        while let Some(oldest) = self.slots.front()
-            && (oldest.ended_ms + KEPT_MS < now_ms || self.bytes > KEPT_BYTES_MAX)
-        {
+        while let Some(oldest) = self.slots.front() {
+            let others = self.events - oldest.sent.len();
+            let is_old = oldest.ended_ms + KEPT_MS < now_ms && others >= HISTORY_EVENTS_MAX;
+            if !is_old && self.bytes <= KEPT_BYTES_MAX {
+                return;
+            }
             self.bytes -= bytes_of(oldest);
+            self.events = others;
             self.slots.pop_front();
         }
     }
@@ -42,18 +56,20 @@ impl Ring {
         self.slots.front().map(|slot| slot.prev)
     }
 
+    /// When the oldest slot kept ended.
+    pub(crate) fn first_end_ms(&self) -> Option<u64> {
+        self.slots.front().map(|slot| slot.ended_ms)
+    }
+
     /// The slots that a client with this cursor has not seen, or not seen whole.
+    ///
+    /// Paid events of a slot are owed to whoever joined while it was open, even behind its last
+    /// entry. A cursor there cannot say whether they were seen, so they are replayed, and clients
+    /// drop events that they have by their id.
     pub(crate) fn after(&self, cursor: Seq) -> impl Iterator<Item = &ClosedSlot> {
-        // A slot of nothing but held events ends where it begins, and paid events of a slot are
-        // owed to whoever joined behind its last entry. A cursor cannot say whether they were
-        // seen, so they are replayed, and clients drop events that they have by their id.
-        let first = self.slots.partition_point(|slot| {
-            slot.last < cursor
-                || (slot.last == cursor
-                    && slot.prev < cursor
-                    && !slot.sent.iter().any(|logged| logged.event.class == Class::Paid))
-        });
-        self.slots.range(first..)
+        let first = self.slots.partition_point(|slot| slot.head < cursor);
+        let is_paid = |slot: &ClosedSlot| slot.sent.iter().any(|l| l.event.class == Class::Paid);
+        self.slots.range(first..).filter(move |slot| slot.last > cursor || is_paid(slot))
     }
 
     /// The newest events sent, newest first.
@@ -63,6 +79,9 @@ impl Ring {
 }
 
 fn bytes_of(slot: &ClosedSlot) -> usize {
-    let sent: usize = slot.sent.iter().map(|l| l.event.json.len()).sum();
-    sent + slot.left_out.len() * LEFT_OUT_BYTES
+    let sent: usize = slot.sent.iter().map(|l| EVENT_BYTES + l.event.json.len()).sum();
+    SLOT_BYTES + sent + slot.left_out.len() * LEFT_OUT_BYTES
 }
+
+#[cfg(test)]
+mod tests;

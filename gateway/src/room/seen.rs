@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use ahash::AHashSet;
+use broker_bridge::Entry;
+use protocol::event::Event;
 use protocol::ids::EventId;
 
 /// How long an id is remembered, in milliseconds.
@@ -18,6 +20,12 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// The events of an entry that may pass.
+    pub(crate) fn admitted(&mut self, entry: &Entry) -> Vec<Event> {
+        let events = entry.events.iter();
+        events.filter(|event| self.admit(event.id, entry.origin_ms)).cloned().collect()
+    }
+
     /// Whether the event may pass: it is not keyed, or its id was not seen in the last minute.
     ///
     /// Ages by the origin times of the log, not by the local clock, so that every hub decides

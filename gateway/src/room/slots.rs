@@ -50,13 +50,16 @@ pub(crate) struct ClosedSlot {
     pub(crate) left_out: Vec<(Seq, Class)>,
     /// Accepted paid events up to `last` that are still to come.
     pub(crate) held: u32,
+    /// The last entry of all slots that were open when it closed: whoever joined before that
+    /// stands there or earlier.
+    pub(crate) head: Seq,
     /// When it ended, in milliseconds since 1970.
     pub(crate) ended_ms: u64,
 }
 
 impl ClosedSlot {
-    /// What somebody whose cursor stands inside this slot still has to get: what came after, and
-    /// every paid event, since those count as held at any cursor inside the slot.
+    /// What somebody whose cursor stands inside this slot, or behind it up to `head`, still has to
+    /// get: what came after, and every paid event, since those count as held at any such cursor.
     pub(crate) fn after(&self, cursor: Seq) -> (impl Iterator<Item = &Event>, LeftOut) {
         let mut left_out = LeftOut::default();
         self.left_out.iter().filter(|(seq, _)| *seq > cursor).for_each(|(_, c)| left_out.add(*c));
@@ -109,7 +112,12 @@ impl Slots {
 
     /// When the next slot closes, in milliseconds since 1970.
     pub(crate) fn due_ms(&self) -> Option<u64> {
-        self.open.front().map(|open| self.clock.end_of(open.slot).saturating_add(self.grace_ms))
+        self.first_end_ms().map(|end_ms| end_ms.saturating_add(self.grace_ms))
+    }
+
+    /// When the first open slot ends.
+    pub(crate) fn first_end_ms(&self) -> Option<u64> {
+        self.open.front().map(|open| self.clock.end_of(open.slot))
     }
 
     /// Closes the first slot whose end and grace have passed.
@@ -148,13 +156,9 @@ impl Slots {
             sent,
             left_out,
             held: count(self.held.len()),
+            head: self.open.back().map_or(open.last, |newest| newest.last),
             ended_ms: self.clock.end_of(open.slot),
         }
-    }
-
-    /// Closes every open slot, whatever the time: for replaying entries of the past.
-    pub(crate) fn close_all(&mut self) -> Vec<ClosedSlot> {
-        std::iter::from_fn(|| self.close_due(u64::MAX)).collect()
     }
 
     /// The cursor before the first open slot.

@@ -1,0 +1,115 @@
+//! What is kept of the past, for how long, and which of it a cursor has not seen.
+
+use protocol::cursor::Seq;
+use protocol::event::Class;
+use protocol::limits::HISTORY_EVENTS_MAX;
+
+use super::{ClosedSlot, KEPT_BYTES_MAX, Ring};
+use crate::room::slots::Logged;
+use crate::room::tests::fixtures::event;
+
+/// A slot of chat, one event to an entry.
+fn slot(ended_ms: u64, prev: Seq, last: Seq) -> ClosedSlot {
+    let logged = |seq| Logged { seq, event: event(seq, Class::Chat) };
+    let sent = (prev + 1..=last).map(logged).collect();
+    ClosedSlot { prev, last, sent, left_out: Vec::new(), held: 0, head: last, ended_ms }
+}
+
+/// The same slot with a gift in front, of an entry before it or its first one.
+fn with_gift(mut slot: ClosedSlot, seq: Seq) -> ClosedSlot {
+    slot.sent.retain(|logged| logged.seq != seq);
+    slot.sent.insert(0, Logged { seq, event: event(seq, Class::Paid) });
+    slot
+}
+
+fn ring(slots: impl IntoIterator<Item = ClosedSlot>) -> Ring {
+    let mut ring = Ring::default();
+    slots.into_iter().for_each(|slot| ring.push(slot));
+    ring
+}
+
+/// Where the slots after a cursor begin and end.
+fn after(ring: &Ring, cursor: Seq) -> Vec<(Seq, Seq)> {
+    ring.after(cursor).map(|slot| (slot.prev, slot.last)).collect()
+}
+
+#[test]
+fn a_cursor_has_not_seen_the_slots_that_end_behind_it() {
+    let ring = ring([slot(1_000, 0, 3), slot(2_000, 3, 5), slot(3_000, 5, 9)]);
+    assert_eq!(after(&ring, 0), [(0, 3), (3, 5), (5, 9)]);
+    assert_eq!(after(&ring, 2), [(0, 3), (3, 5), (5, 9)]);
+    assert_eq!(after(&ring, 3), [(3, 5), (5, 9)]);
+    assert_eq!(after(&ring, 9), []);
+}
+
+#[test]
+fn a_slot_of_nothing_but_held_gifts_is_replayed_since_its_cursor_does_not_tell_it() {
+    let paced = |ended_ms| with_gift(slot(ended_ms, 3, 3), 2);
+    let ring = ring([slot(1_000, 0, 3), paced(2_000), paced(3_000), slot(4_000, 3, 5)]);
+    assert_eq!(after(&ring, 3), [(3, 3), (3, 3), (3, 5)]);
+    assert_eq!(after(&ring, 4), [(3, 5)]);
+}
+
+#[test]
+fn gifts_are_replayed_to_whoever_joined_behind_their_slot_while_it_was_open() {
+    let first = ClosedSlot { head: 5, ..with_gift(slot(1_000, 0, 3), 2) };
+    let ring = ring([first, slot(2_000, 3, 5), slot(3_000, 5, 9)]);
+    assert_eq!(after(&ring, 3), [(0, 3), (3, 5), (5, 9)]);
+    assert_eq!(after(&ring, 5), [(0, 3), (5, 9)]);
+    assert_eq!(after(&ring, 6), [(5, 9)]);
+}
+
+#[test]
+fn the_newest_come_first_across_slots() {
+    let ring = ring([slot(1_000, 0, 3), slot(2_000, 3, 3), slot(3_000, 3, 5)]);
+    let newest: Vec<_> = ring.newest().map(|e| e.json.clone()).collect();
+    let expected: Vec<_> = (1..=5).rev().map(|n| event(n, Class::Chat).json).collect();
+    assert_eq!(newest, expected);
+}
+
+#[test]
+fn slots_are_forgotten_a_minute_after_their_end() {
+    let mut ring = ring([slot(1_000, 0, 1), slot(2_000, 1, 1 + HISTORY_EVENTS_MAX as Seq)]);
+    ring.trim(61_000);
+    assert_eq!(ring.start(), Some(0));
+    ring.trim(61_001);
+    assert_eq!(ring.start(), Some(1));
+}
+
+#[test]
+fn the_events_that_a_join_may_ask_for_are_kept_whatever_their_age() {
+    let count = HISTORY_EVENTS_MAX as Seq + 20;
+    let mut ring = ring((1..=count).map(|seq| slot(seq * 1_000, seq - 1, seq)));
+    ring.trim(u64::MAX);
+    assert_eq!((ring.start(), ring.newest().count()), (Some(20), HISTORY_EVENTS_MAX));
+}
+
+#[test]
+fn memory_is_bounded_whatever_a_slot_holds() {
+    let empty =
+        (1..=100_000).map(|seq| ClosedSlot { sent: Vec::new(), ..slot(1_000, seq - 1, seq) });
+    let left_out = |seq| ClosedSlot {
+        left_out: vec![(seq, Class::Chat); 50_000],
+        ..slot(1_000, seq - 1, seq)
+    };
+    let mut empty = ring(empty);
+    let mut left_out = ring((1..=10).map(left_out));
+    for ring in [&mut empty, &mut left_out] {
+        ring.trim(1_000);
+        assert!(
+            (KEPT_BYTES_MAX - 900_000..=KEPT_BYTES_MAX).contains(&ring.bytes),
+            "{}",
+            ring.bytes
+        );
+    }
+    assert_eq!((empty.slots.len(), left_out.slots.len()), (32_768, 5));
+}
+
+#[test]
+fn what_is_forgotten_leaves_nothing_behind() {
+    let mut ring = ring((1..=500).map(|seq| slot(seq, seq - 1, seq)));
+    let huge = ClosedSlot { left_out: vec![(501, Class::Chat); 300_000], ..slot(501, 500, 501) };
+    ring.push(huge);
+    ring.trim(501);
+    assert_eq!((ring.slots.len(), ring.bytes, ring.events, ring.start()), (0, 0, 0, None));
+}
