@@ -150,7 +150,7 @@ step_deny() {
 
 step_unit() {
     get_compiler || lack "a C++ compiler"
-    cargo test --workspace --locked
+    cargo test --workspace --locked --no-fail-fast
 }
 
 step_web() {
