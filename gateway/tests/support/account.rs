@@ -5,7 +5,7 @@
 //! an event that comes twice) fails at once.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Instant;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -38,7 +38,8 @@ impl Position {
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) event: Value,
-    pub(crate) at: Instant,
+    /// How long after its acceptance by the gateway, in milliseconds.
+    pub(crate) late_ms: u64,
 }
 
 impl Received {
@@ -77,7 +78,7 @@ pub(crate) struct Account {
     pub(crate) received: Vec<Received>,
     pub(crate) left_out: BTreeMap<String, u64>,
     pub(crate) gaps: Vec<u64>,
-    held_at_start: u64,
+    pub(crate) held_at_start: u64,
     pub(crate) held: u64,
     pub(crate) steps: Vec<Step>,
     /// How often what was missed came with a later `joined`.
@@ -168,11 +169,13 @@ impl Account {
     }
 
     fn take_events(&mut self, events: &[Value]) {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
         for event in events {
             let id = event["id"].as_str().expect("an event has an id").to_owned();
+            let late_ms = now_ms.saturating_sub(event["ts"].as_u64().expect("an event has a time"));
             assert!(self.seen.insert(id), "came twice: {event}");
             assert_ne!(event["kind"], "like", "likes are counted, not sent: {event}");
-            self.received.push(Received { event: event.clone(), at: Instant::now() });
+            self.received.push(Received { event: event.clone(), late_ms });
         }
     }
 
@@ -198,13 +201,23 @@ impl Account {
             .expect("what was held comes, or is still held")
     }
 
-    /// Fails unless everything from the join to the last cursor is accounted for. `repeats` are
-    /// entries of the log that hold an event which it had before.
+    /// Fails unless everything from the join to the last cursor is accounted for.
+    pub(crate) fn assert_closes(&self) {
+        self.assert_closes_with(0, 0);
+    }
+
+    /// The same for a log in which so many entries repeat an event that it had before.
     pub(crate) fn assert_closes_but_for(&self, repeats: u64) {
+        self.assert_closes_with(repeats, 0);
+    }
+
+    /// The same for a viewer who was given so many events that it is not owed: they went out
+    /// before it joined.
+    pub(crate) fn assert_closes_with(&self, repeats: u64, extra: u64) {
         let published = self.cursor.seq - self.start.seq - repeats;
         assert_eq!(
             self.told(),
-            published,
+            published + extra,
             "the account of `{}` from {} to {}: received {}, left out {:?}, gaps {:?}, held {} (at the join {})",
             self.room,
             self.start.text(),
@@ -215,11 +228,6 @@ impl Account {
             self.held,
             self.held_at_start,
         );
-    }
-
-    /// The same for a log without repeats.
-    pub(crate) fn assert_closes(&self) {
-        self.assert_closes_but_for(0);
     }
 
     /// Whether an event with this id was received.
