@@ -11,13 +11,15 @@ use protocol::event::Event;
 
 use crate::Entry;
 
-/// What an entry costs beside the JSON of its event, in bytes: its slot in the deque (up to twice
-/// 64), the shared slice with the event (16 + 80) and what the allocator adds to both.
+/// What an entry costs beside the JSON of its event, in bytes: its slot in the deque (48, twice
+/// that while the deque has room to grow), the shared slice with the event (16 + 64), and what
+/// the allocator adds to those and to the JSON. Measured: 170 with danmaku of 256 bytes.
 const ENTRY_OVERHEAD_BYTES: usize = 256;
 
 /// What a log that holds anything costs beside its entries, in bytes: its place in the map of
-/// rooms (up to twice 144), the room's name (up to 112), its place in the queue of ages (24), and
-/// the smallest deque.
+/// rooms (twice that while the map has room to grow), the room's name (up to 112), its place in
+/// the queue of ages (24), and the smallest deque. Measured: with one danmaku of 256 bytes in each
+/// of a million rooms, logs that count as 256 MiB take 232 MiB.
 const LOG_OVERHEAD_BYTES: usize = 512;
 
 /// How much of the logs is kept. What is over any of these bounds goes, oldest first.
@@ -32,7 +34,7 @@ pub struct Retention {
     /// size of a danmaku (about 256) with its overhead. The newest entry is kept in any case.
     pub room_bytes_max: usize,
     /// Bytes kept of all rooms together, overhead included. Default 256 MiB: 32 rooms at their
-    /// bound, or about 280,000 rooms with one danmaku each.
+    /// bound, or 262,144 rooms with one danmaku each.
     pub bytes_max: usize,
 }
 
