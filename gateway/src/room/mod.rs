@@ -114,10 +114,12 @@ impl Room {
             self.tally.left();
             self.note_state(now);
         } else {
-            let fetching = self.waiting.fetching.iter_mut().map(|(_, joins)| joins);
-            for joins in fetching.chain([&mut self.waiting.joins]) {
+            let waiting = &mut self.waiting;
+            let fetching = waiting.fetching.iter_mut().map(|(_, joins)| joins);
+            for joins in fetching.chain([&mut waiting.joins]) {
                 joins.retain(|join| !is_them(join));
             }
+            waiting.fetching.retain(|(_, joins)| !joins.is_empty());
         }
         self.note_if_empty(now);
     }

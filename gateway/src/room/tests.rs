@@ -1,5 +1,6 @@
 //! A room driven by hand: inputs and time in, exact effects out, nothing left over.
 
+mod answers;
 pub(crate) mod fixtures;
 mod joiners;
 mod silence;
