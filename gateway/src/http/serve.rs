@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
@@ -196,7 +196,20 @@ const MOVED: Refused = Refused {
 
 fn refused(why: &Refused) -> Response<Full<Bytes>> {
     let body = json!({ "error": { "code": why.code, "message": why.message } });
-    json_response(why.status, body.to_string())
+    let mut response = json_response(why.status, body.to_string());
+    // What these two must say beside their status: RFC 9110 sections 15.5.6 and 15.5.22, and
+    // RFC 6455 section 4.2.2.
+    let required: &[_] = match why.status {
+        StatusCode::METHOD_NOT_ALLOWED => &[(ALLOW, "GET, HEAD")],
+        StatusCode::UPGRADE_REQUIRED => {
+            &[(CONNECTION, "Upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_VERSION, "13")]
+        }
+        _ => &[],
+    };
+    for (name, value) in required {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn json_response(status: StatusCode, body: String) -> Response<Full<Bytes>> {

@@ -56,7 +56,8 @@ pub(crate) async fn exchange(to: SocketAddr, request: &[u8]) -> Option<Answer> {
     parse(&answer)
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
+/// The answer in what was read, if it is there.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|part| part == b"\r\n\r\n")?;
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1)?.parse().ok()?;

@@ -67,6 +67,11 @@ impl RawClient {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
+        Self::over(stream).await
+    }
+
+    /// Goes on with a connection on which the upgrade was asked for.
+    pub(crate) async fn over(stream: TcpStream) -> Self {
         let mut client = Self {
             stream,
             head: String::new(),

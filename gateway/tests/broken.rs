@@ -1,0 +1,552 @@
+//! Clients that break the protocol: each is told how, and nobody else on its shard notices.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use protocol::deflate::Deflater;
+use rand::{Rng as _, RngExt as _};
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use support::client::TestClient;
+use support::frames::{
+    BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, RSV1, RSV2, RSV3, TEXT, announcing,
+};
+use support::gateway::TestGateway;
+use support::http::{Answer, exchange, request};
+use support::raw::RawClient;
+use support::seed::seeded;
+use support::{events, soon, until};
+
+const ROOM: &str = "demo";
+
+/// A gateway with one shard, and clients on it who only want their danmaku.
+struct Scene {
+    gateway: TestGateway,
+    plain: TestClient,
+    compressing: RawClient,
+    said: u64,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let gateway = TestGateway::with(|config| config.shards = 1).await;
+        let plain = gateway.viewer(ROOM).await;
+        let mut compressing = RawClient::compressing(gateway.public).await;
+        compressing.join(ROOM).await;
+        Self { gateway, plain, compressing, said: 0 }
+    }
+
+    /// A client without, or with, compression; in the room or not yet.
+    async fn client(&self, compressing: bool, joined: bool) -> RawClient {
+        let mut client = if compressing {
+            RawClient::compressing(self.gateway.public).await
+        } else {
+            RawClient::connect(self.gateway.public).await
+        };
+        if joined {
+            client.join(ROOM).await;
+        }
+        client
+    }
+
+    /// Everybody else goes on: they speak, hear each other, and miss nothing.
+    async fn goes_on(&mut self) {
+        self.said += 1;
+        let text = format!("还在 {}", self.said);
+        let body = json!({ "text": text });
+        let publish = json!({ "type": "publish", "room": ROOM, "body": body });
+        let ack = if self.said % 2 == 0 {
+            self.plain.ask(publish).await
+        } else {
+            // Compressed, as browsers send it.
+            let id = 1_000_000 + self.said;
+            let mut publish = publish;
+            publish["id"] = json!(id);
+            self.compressing.send(&deflated(&publish.to_string())).await;
+            self.compressing.until("the ack", |memory| memory.reply(id).cloned()).await
+        };
+        assert_eq!(ack["type"], "ack", "{ack}");
+        self.plain.reaches(ROOM, self.said).await;
+        self.compressing.reaches(ROOM, self.said).await;
+        for memory in [&self.plain.memory, &self.compressing.memory] {
+            let account = memory.account(ROOM);
+            account.assert_closes();
+            assert_eq!(account.received.last().unwrap().text(), text);
+        }
+    }
+
+    /// Waits until nobody else is connected, or counted in the room.
+    async fn until_alone(&self) {
+        self.gateway.until_metric("barrage_connections", "", |count| count == 2.0).await;
+        until("nobody else in the room", || async {
+            let info = self.gateway.api.get(&format!("/v1/rooms/{ROOM}")).await.json();
+            (info["online"] == 2).then_some(())
+        })
+        .await;
+    }
+
+    async fn end(mut self) {
+        self.goes_on().await;
+        assert_eq!(self.plain.memory.closed, None);
+        self.gateway.end().await;
+    }
+}
+
+/// A text message as a compressing client sends it.
+fn deflated(text: &str) -> Frame {
+    Frame::new(FIN | RSV1 | TEXT, Deflater::new().deflate(text.as_bytes()))
+}
+
+/// What is sent, and the code it must be answered with.
+type Case = (&'static str, Vec<u8>, u16);
+
+/// Everything that breaks RFC 6455, whether compression was negotiated or not.
+fn framing_cases() -> Vec<Case> {
+    let ping = br#"{"type":"ping"}"#;
+    let mut half_text = Frame::new(TEXT, *b"{").bytes();
+    half_text.extend(Frame::new(FIN | TEXT, *ping).bytes());
+    vec![
+        ("RSV2", Frame::new(FIN | RSV2 | TEXT, *ping).bytes(), 1002),
+        ("RSV3", Frame::new(FIN | RSV3 | TEXT, *ping).bytes(), 1002),
+        ("unmasked", Frame::new(FIN | TEXT, *ping).unmasked().bytes(), 1002),
+        ("unmasked ping", Frame::new(FIN | PING, *b"").unmasked().bytes(), 1002),
+        ("opcode 3", Frame::new(FIN | 0x3, *ping).bytes(), 1002),
+        ("opcode 7", Frame::new(FIN | 0x7, *ping).bytes(), 1002),
+        ("opcode 11", Frame::new(FIN | 0xb, *b"").bytes(), 1002),
+        ("opcode 15", Frame::new(FIN | 0xf, *b"").bytes(), 1002),
+        ("a long ping", Frame::new(FIN | PING, vec![0; 126]).bytes(), 1002),
+        ("a ping in parts", Frame::new(PING, *b"a").bytes(), 1002),
+        ("a compressed ping", Frame::new(FIN | RSV1 | PING, *b"a").bytes(), 1002),
+        ("a continuation of nothing", Frame::new(FIN | CONTINUATION, *b"a").bytes(), 1002),
+        ("a message inside a message", half_text, 1002),
+        ("a length with its highest bit", announcing(FIN | TEXT, 1 << 63), 1002),
+        ("a length longer than it must be", announcing(FIN | TEXT, 65_535), 1002),
+        ("a length beyond memory", announcing(FIN | TEXT, 1 << 40), 1009),
+        ("a length above the limit", announcing(FIN | TEXT, 64 * 1024 + 1), 1009),
+        ("half a close code", Frame::new(FIN | CLOSE, [3]).bytes(), 1002),
+        ("a close code that cannot be sent", Frame::close(1005).bytes(), 1002),
+        ("a close code out of range", Frame::close(999).bytes(), 1002),
+        ("a close reason that is no text", Frame::new(FIN | CLOSE, [3, 232, 0xff]).bytes(), 1007),
+        ("a text that is no text", Frame::new(FIN | TEXT, [0xc3, 0x28]).bytes(), 1007),
+        ("a surrogate as UTF-8", Frame::new(FIN | TEXT, [0xed, 0xa0, 0x80]).bytes(), 1007),
+        ("a binary message", Frame::new(FIN | BINARY, *ping).bytes(), 1003),
+        ("an empty binary message", Frame::new(FIN | BINARY, *b"").bytes(), 1003),
+    ]
+}
+
+#[tokio::test]
+async fn every_break_of_the_framing_is_answered_with_its_code_and_felt_by_nobody_else() {
+    let mut scene = Scene::set().await;
+    for compressing in [false, true] {
+        for (what, bytes, code) in framing_cases() {
+            let mut client = scene.client(compressing, false).await;
+            client.write(&bytes).await;
+            // What comes behind it is not listened to.
+            client.write_in_vain(&Frame::text(r#"{"type":"ping","id":9}"#).bytes()).await;
+            assert_eq!(client.ends().await, Some(code), "{what}, compressing: {compressing}");
+            assert!(client.memory.reply(9).is_none(), "{what}");
+            scene.goes_on().await;
+        }
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_compressed_frame_without_negotiation_is_a_broken_one() {
+    let mut scene = Scene::set().await;
+    let mut client = scene.client(false, true).await;
+    client.send(&deflated(r#"{"type":"ping"}"#)).await;
+    assert_eq!(client.ends().await, Some(1002));
+    scene.goes_on().await;
+    // Only the first frame of a message says that it is compressed.
+    let mut client = scene.client(true, true).await;
+    client.send(&Frame::new(RSV1 | TEXT, *b"a")).await;
+    client.send(&Frame::new(FIN | RSV1 | CONTINUATION, *b"a")).await;
+    assert_eq!(client.ends().await, Some(1002));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_does_not_inflate_or_inflates_too_far_closes_its_sender_only() {
+    const ZEROS: usize = 16 * 1024 * 1024;
+    let mut scene = Scene::set().await;
+    let bomb = Deflater::new().deflate(&vec![b' '; ZEROS]);
+    assert!(bomb.len() < 64 * 1024, "{} bytes pass the limit of a frame", bomb.len());
+    let half = Deflater::new().deflate(&[b'a'; 4_000]);
+    let small_bomb = Deflater::new().deflate(&vec![b' '; 1024 * 1024]);
+    let joined = 16 * 1024;
+    assert!(small_bomb.len() < joined);
+    let cases: Vec<(&str, bool, Vec<u8>, u16)> = vec![
+        ("no deflate", false, vec![0xff; 40], 1007),
+        ("half of it", false, half[..half.len() / 2].to_vec(), 1007),
+        ("a stored block cut short", false, vec![1, 9, 0, 246, 255, 65], 1007),
+        ("invalid UTF-8 inside", false, Deflater::new().deflate(&[0xff; 600]), 1007),
+        ("a bomb", false, bomb, 1009),
+        ("a bomb in a room", true, small_bomb, 1009),
+        ("one byte too many", true, Deflater::new().deflate(&vec![b' '; joined + 1]), 1009),
+    ];
+    for (what, is_joined, payload, code) in cases {
+        let mut client = scene.client(true, is_joined).await;
+        client.send(&Frame::new(FIN | RSV1 | TEXT, payload.clone())).await;
+        assert_eq!(client.ends().await, Some(code), "{what}");
+        scene.goes_on().await;
+        // The same in parts.
+        let mut client = scene.client(true, is_joined).await;
+        let (first, last) = payload.split_at(payload.len() / 2);
+        client.send(&Frame::new(RSV1 | TEXT, first)).await;
+        client.write_in_vain(&Frame::new(FIN | CONTINUATION, last).bytes()).await;
+        assert_eq!(client.ends().await, Some(code), "{what}, in parts");
+        scene.goes_on().await;
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn the_size_limit_is_wider_before_the_first_join_and_told_in_welcome() {
+    let mut scene = Scene::set().await;
+    let welcome = scene.plain.memory.first("welcome").unwrap()["limits"].clone();
+    let limits = ["frame_bytes", "peer_frame_bytes"].map(|n| welcome[n].as_u64().unwrap() as usize);
+    let ping = |bytes: usize| {
+        let ping = r#"{"type":"ping","id":9}"#;
+        format!("{ping}{}", " ".repeat(bytes - ping.len()))
+    };
+    for (is_joined, limit) in [(true, limits[0]), (false, limits[1])] {
+        for compressing in [false, true] {
+            let mut client = scene.client(compressing, is_joined).await;
+            let frame = |bytes: usize| {
+                if compressing { deflated(&ping(bytes)) } else { Frame::text(&ping(bytes)) }
+            };
+            client.send(&frame(limit)).await;
+            client.until("a pong", |memory| memory.reply(9).cloned()).await;
+            client.write_in_vain(&frame(limit + 1).bytes()).await;
+            assert_eq!(client.ends().await, Some(1009), "joined: {is_joined}");
+            scene.goes_on().await;
+        }
+    }
+    // Parts count together.
+    let mut client = scene.client(false, true).await;
+    client.send(&Frame::new(TEXT, vec![b' '; limits[0]])).await;
+    client.write_in_vain(&Frame::new(CONTINUATION, *b" ").bytes()).await;
+    assert_eq!(client.ends().await, Some(1009));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn half_frames_wait_without_holding_anybody_up() {
+    let mut scene = Scene::set().await;
+    let whole = Frame::text(r#"{"type":"ping","id":9}"#).bytes();
+    let mut halves = Vec::new();
+    for length in [1, 2, 5, 6, whole.len() - 1] {
+        let mut client = scene.client(length % 2 == 0, false).await;
+        client.write(&whole[..length]).await;
+        halves.push((client, length));
+    }
+    let mut half_message = scene.client(false, false).await;
+    half_message.send(&Frame::new(TEXT, *br#"{"type":"#)).await;
+    for _ in 0..3 {
+        scene.goes_on().await;
+    }
+    for (mut client, length) in halves {
+        client.write(&whole[length..]).await;
+        client.until("a pong", |memory| memory.reply(9).cloned()).await;
+    }
+    // A control frame may stand between the parts of a message.
+    half_message.send(&Frame::new(FIN | PING, *b"mid")).await;
+    half_message.until("a pong", |memory| memory.pongs.first().cloned()).await;
+    half_message.send(&Frame::new(FIN | CONTINUATION, *br#""ping","id":9}"#)).await;
+    half_message.until("a pong", |memory| memory.reply(9).cloned()).await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn bytes_may_come_one_by_one_or_all_at_once() {
+    let mut scene = Scene::set().await;
+    let mut slowly = scene.client(false, false).await;
+    for byte in Frame::text(r#"{"type":"join","room":"小房间","id":9}"#).bytes() {
+        slowly.write(&[byte]).await;
+        tokio::task::yield_now().await;
+    }
+    slowly.until("joined", |memory| memory.reply(9).cloned()).await;
+
+    // As many as may be unread at a time.
+    let mut at_once = scene.client(true, false).await;
+    let mut bytes = Vec::new();
+    for id in 1..=200 {
+        let ping = json!({ "type": "ping", "id": id }).to_string();
+        let frame = if id % 3 == 0 { deflated(&ping) } else { Frame::text(&ping) };
+        bytes.extend(frame.bytes());
+    }
+    at_once.write(&bytes).await;
+    at_once.until("200 pongs", |memory| memory.reply(200).cloned()).await;
+    let ids = at_once.memory.messages.iter().filter_map(|message| message["id"].as_u64());
+    assert!(ids.eq(1..=200), "replies come in order");
+    scene.goes_on().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_is_sent_right_behind_the_upgrade_is_heard() {
+    let scene = Scene::set().await;
+    let to = scene.gateway.public;
+    let head = format!(
+        "GET /ws HTTP/1.1\r\nHost: {to}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    let ping = Frame::text(r#"{"type":"ping","id":9}"#).bytes();
+    // Nothing, a part of a frame, a frame, and more than one are there with the head.
+    for early in [0, 3, ping.len(), ping.len() + 3, 2 * ping.len()] {
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        let two = [ping.as_slice(), &ping].concat();
+        stream.write_all(&[head.as_bytes(), &two[..early]].concat()).await.unwrap();
+        let mut client = RawClient::over(stream).await;
+        client.until("welcome", |memory| memory.first("welcome").cloned()).await;
+        client.write(&two[early..]).await;
+        let both = |memory: &support::memory::Memory| {
+            let pongs = memory.messages.iter().filter(|message| message["id"] == 9).count();
+            (pongs == 2).then_some(())
+        };
+        client.until("two pongs", both).await;
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_close_is_answered_with_its_own_code() {
+    let scene = Scene::set().await;
+    for code in [1000, 1001, 1003, 1011, 3000, 4999] {
+        let mut client = scene.client(false, true).await;
+        client.send(&Frame::close(code)).await;
+        assert_eq!(client.ends().await, Some(code));
+    }
+    let mut client = scene.client(false, true).await;
+    client.send(&Frame::new(FIN | CLOSE, *b"")).await;
+    assert_eq!(client.ends().await, Some(1005), "no code is answered with none");
+    drop(client);
+    scene.until_alone().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn pings_are_answered_with_what_they_hold_and_pongs_with_nothing() {
+    let mut scene = Scene::set().await;
+    let mut client = scene.client(true, true).await;
+    for payload in [Vec::new(), b"x".to_vec(), vec![0xff; 125]] {
+        client.memory.pongs.clear();
+        client.send(&Frame::new(FIN | PING, payload.clone())).await;
+        let pong = client.until("a pong", |memory| memory.pongs.first().cloned()).await;
+        assert_eq!(pong, payload);
+    }
+    client.send(&Frame::new(FIN | PONG, *b"unasked")).await;
+    let pong = client.ask(json!({ "type": "ping", "ts": 12.5 })).await;
+    assert_eq!(pong["ts"], 12.5);
+    scene.goes_on().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn clients_that_vanish_at_any_point_leave_nothing_behind() {
+    let mut random = seeded();
+    let mut scene = Scene::set().await;
+    let join = Frame::text(&json!({ "type": "join", "room": ROOM }).to_string()).bytes();
+    for _ in 0..60 {
+        let mut client = scene.client(random.random(), random.random()).await;
+        let length = random.random_range(0..=join.len());
+        client.write_in_vain(&join[..length]).await;
+        if random.random() {
+            // With a reset instead of an end.
+            client.stream.set_zero_linger().unwrap();
+        }
+        drop(client);
+    }
+    scene.goes_on().await;
+    scene.until_alone().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn garbage_of_any_kind_closes_its_sender_with_a_code_and_harms_nobody() {
+    let mut random = seeded();
+    let mut scene = Scene::set().await;
+    for round in 0..150 {
+        let mut client = scene.client(random.random(), random.random()).await;
+        let mut bytes = vec![0; random.random_range(1..300)];
+        random.fill_bytes(&mut bytes);
+        if random.random() {
+            // Garbage that begins like a frame.
+            bytes[0] = FIN | (bytes[0] & (RSV1 | 0x0f));
+            bytes.insert(1, 0x80 | random.random_range(0..126_u8));
+        }
+        client.write_in_vain(&bytes).await;
+        // If it was the beginning of something, this is the end of it.
+        client.stream.shutdown().await.ok();
+        let code = client.ends().await;
+        let known = [None, Some(1002), Some(1003), Some(1007), Some(1009), Some(1005)];
+        let is_echo = code.is_some_and(|code| code >= 1000);
+        assert!(known.contains(&code) || is_echo, "{code:?} for {bytes:x?}");
+        if round % 10 == 0 {
+            scene.goes_on().await;
+        }
+    }
+    scene.until_alone().await;
+    scene.end().await;
+}
+
+/// A plain request with the headers of an upgrade, less or changed.
+async fn upgrade(scene: &Scene, method: &str, path: &str, change: &[(&str, &str)]) -> Answer {
+    let mut headers = vec![
+        ("Connection", "keep-alive, Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    for (name, value) in change {
+        headers.retain(|(other, _)| other != name);
+        if !value.is_empty() {
+            headers.push((name, value));
+        }
+    }
+    request(scene.gateway.public, method, path, &headers, b"").await
+}
+
+#[tokio::test]
+async fn what_is_no_websocket_request_is_told_what_is_wrong() {
+    let scene = Scene::set().await;
+    for lack in [("Upgrade", ""), ("Connection", "close"), ("Upgrade", "h2c")] {
+        let answer = upgrade(&scene, "GET", "/ws", &[lack]).await;
+        answer.assert_refused(426, "bad_request");
+        assert_eq!(answer.header("upgrade"), Some("websocket"), "RFC 9110 section 15.5.22");
+    }
+    for version in ["8", "14", ""] {
+        let answer = upgrade(&scene, "GET", "/ws", &[("Sec-WebSocket-Version", version)]).await;
+        answer.assert_refused(426, "bad_request");
+        assert_eq!(answer.header("sec-websocket-version"), Some("13"), "RFC 6455 section 4.2.2");
+    }
+    for key in ["", "dGhlIHNhbXBsZQ==", "dGhlIHNhbXBsZSBub25jZQ", "???"] {
+        let answer = upgrade(&scene, "GET", "/ws", &[("Sec-WebSocket-Key", key)]).await;
+        answer.assert_refused(400, "bad_request");
+    }
+    upgrade(&scene, "POST", "/ws", &[]).await.assert_refused(400, "bad_request");
+    upgrade(&scene, "GET", "/", &[]).await;
+    upgrade(&scene, "GET", "/wss", &[]).await.assert_refused(404, "not_found");
+    let old = "GET /ws HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let answer = exchange(scene.gateway.public, old.as_bytes()).await.unwrap();
+    answer.assert_refused(400, "bad_request");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn requests_that_make_no_sense_are_refused_and_harm_nobody() {
+    let mut random = seeded();
+    let mut scene = Scene::set().await;
+    let to = scene.gateway.public;
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let answer = request(to, method, "/", &[], b"").await;
+        answer.assert_refused(405, "bad_request");
+        assert!(answer.header("allow").is_some_and(|allow| allow.contains("GET")), "{method}");
+    }
+    for path in ["/nothing", "/assets/../Cargo.toml", "/assets/%2e%2e/Cargo.toml", "/..", "//ws"] {
+        request(to, "GET", path, &[], b"").await.assert_refused(404, "not_found");
+    }
+    let long = format!("/{}", "x".repeat(20_000));
+    let answer = request(to, "GET", &long, &[], b"").await;
+    assert!([414, 431].contains(&answer.status), "{}", answer.head);
+    let value = "y".repeat(20_000);
+    let answer = request(to, "GET", "/", &[("X-Long", &value)], b"").await;
+    assert_eq!(answer.status, 431, "{}", answer.head);
+    let many: Vec<(String, String)> = (0..300).map(|n| (format!("X-{n}"), n.to_string())).collect();
+    let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(request(to, "GET", "/", &many, b"").await.status, 431);
+    for line in
+        ["GET", "GET /", "GET / HTTP/9.9", "\0\0\0", "GET /\u{1} HTTP/1.1", "你好 / HTTP/1.1"]
+    {
+        let answer = exchange(to, format!("{line}\r\n\r\n").as_bytes()).await;
+        assert!(answer.is_none_or(|answer| answer.status == 400), "{line}");
+    }
+    for _ in 0..50 {
+        let mut bytes = vec![0; random.random_range(1..2_000)];
+        random.fill_bytes(&mut bytes);
+        bytes.extend(b"\r\n\r\n");
+        let answer = exchange(to, &bytes).await;
+        assert!(answer.is_none_or(|answer| (400..500).contains(&answer.status)), "{bytes:x?}");
+    }
+    scene.goes_on().await;
+    scene.end().await;
+}
+
+/// The time that a head may take is fixed at five seconds.
+#[tokio::test]
+async fn heads_that_do_not_come_are_not_waited_for() {
+    let mut scene = Scene::set().await;
+    let to = scene.gateway.public;
+    let begun = Instant::now();
+    let slow = async |head: &'static str| {
+        let answer = exchange_slowly(to, head).await;
+        (answer.map(|answer| answer.status), begun.elapsed())
+    };
+    let heads = tokio::join!(slow(""), slow("GET / HT"), slow("GET / HTTP/1.1\r\nHost: x\r\nX: "));
+    for (status, taken) in [heads.0, heads.1, heads.2] {
+        assert!(status.is_none_or(|status| status == 408), "{status:?}");
+        assert!(taken >= Duration::from_secs(4), "{taken:?}: slow is not dead");
+        assert!(taken <= Duration::from_secs(20), "{taken:?}, on a busy machine");
+    }
+    scene.goes_on().await;
+    scene.end().await;
+}
+
+/// Sends a part of a head, then a byte now and then, until the other side gives up.
+async fn exchange_slowly(to: std::net::SocketAddr, head: &str) -> Option<Answer> {
+    use tokio::io::AsyncReadExt as _;
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let mut answer = Vec::new();
+    let drip = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            if !head.is_empty() && write.write_all(b"x").await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    let reading = soon("the end", read.read_to_end(&mut answer));
+    tokio::select! {
+        _ = reading => {}
+        () = drip => {}
+    }
+    support::http::parse(&answer)
+}
+
+#[tokio::test]
+async fn many_broken_clients_at_once_do_not_hold_up_a_room() {
+    let mut random = seeded();
+    let mut scene = Scene::set().await;
+    let cases = framing_cases();
+    let mut attacks = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let to = scene.gateway.public;
+        let mut picks: Vec<Case> = Vec::new();
+        for _ in 0..40 {
+            picks.push(cases[random.random_range(0..cases.len())].clone());
+        }
+        attacks.spawn(async move {
+            for (what, bytes, code) in picks {
+                let mut client = RawClient::compressing(to).await;
+                client.write(&bytes).await;
+                assert_eq!(client.ends().await, Some(code), "{what}");
+            }
+        });
+    }
+    while !attacks.is_empty() {
+        scene.goes_on().await;
+        while attacks.try_join_next().map(Result::unwrap).is_some() {}
+    }
+    scene.gateway.api.publish(ROOM, events::chat(ROOM, "完")).await;
+    scene.plain.hears(ROOM, "完").await;
+    scene.said += 1;
+    scene.end().await;
+}
