@@ -19,8 +19,9 @@ pub(crate) struct Received {
     /// Its class.
     pub(crate) class: Class,
     /// From the server's time of acceptance to receipt by our clock, in milliseconds; negative
-    /// if the clocks differ.
-    pub(crate) latency_ms: i64,
+    /// if the clocks differ. None if it came after a broken connection: then it says how long
+    /// the viewer was away.
+    pub(crate) latency_ms: Option<i64>,
 }
 
 /// The sums of one unbroken stretch: from a `joined` that starts the account to now, or to the
@@ -85,12 +86,12 @@ pub(crate) struct Account {
 impl Account {
     /// Takes a `joined`: the first starts the account, `recovered: true` continues it, anything
     /// else starts it anew. `step` is what the publisher has reached.
-    pub(crate) fn joined(&mut self, joined: &Joined, step: Step, unix_ms: u64) {
+    pub(crate) fn joined(&mut self, joined: &Joined, step: Step) {
         self.tick_ms = joined.tick_ms.or(self.tick_ms);
         self.cursor = Some(joined.cursor.clone());
         if joined.recovered == Some(true) && !self.spans.is_empty() {
             self.recoveries += 1;
-            self.take(&joined.events, &joined.left_out, joined.held, unix_ms);
+            self.take(&joined.events, &joined.left_out, joined.held, None);
             return;
         }
         // History lies before the cursor: not part of the account, and not to come again.
@@ -108,7 +109,7 @@ impl Account {
     pub(crate) fn batch(&mut self, batch: &Batch, unix_ms: u64) {
         self.batches += 1;
         self.follow("batch", &batch.prev, &batch.cursor);
-        self.take(&batch.events, &batch.left_out, batch.held, unix_ms);
+        self.take(&batch.events, &batch.left_out, batch.held, Some(unix_ms));
     }
 
     /// Takes a gap.
@@ -165,7 +166,8 @@ impl Account {
         });
     }
 
-    fn take(&mut self, events: &[EventHead], left_out: &LeftOut, held: u64, unix_ms: u64) {
+    /// Takes events and counts; `live_ms` is the time of receipt if they came as they happened.
+    fn take(&mut self, events: &[EventHead], left_out: &LeftOut, held: u64, live_ms: Option<u64>) {
         let Some(span) = self.spans.last_mut() else { return };
         for event in events {
             if !self.seen.insert(event.id.clone()) {
@@ -176,7 +178,8 @@ impl Account {
             span.received.push(Received {
                 id: event.id.clone(),
                 class: event.class(),
-                latency_ms: unix_ms.cast_signed().saturating_sub(event.ts.cast_signed()),
+                latency_ms: live_ms
+                    .map(|now_ms| now_ms.cast_signed().saturating_sub(event.ts.cast_signed())),
             });
         }
         for (class, count) in left_out {
@@ -230,7 +233,7 @@ pub(crate) mod tests {
     #[test]
     fn batches_and_gaps_that_follow_each_other_are_added_up() {
         let mut account = Account::default();
-        account.joined(&joined(7), 0, 0);
+        account.joined(&joined(7), 0);
         account.batch(&batch(7, vec![chat("a"), chat("b")]), 1_005);
         account.gap(&gap(8, 3));
         let mut last = batch(9, vec![chat("c")]);
@@ -239,8 +242,8 @@ pub(crate) mod tests {
 
         let span = account.span().unwrap();
         assert_eq!(ids(span), ["a", "b", "c"]);
-        assert_eq!(span.received[0].latency_ms, 5);
-        assert_eq!(span.received[2].latency_ms, -1);
+        assert_eq!(span.received[0].latency_ms, Some(5));
+        assert_eq!(span.received[2].latency_ms, Some(-1));
         assert_eq!((span.gap, span.left_out["chat"]), (3, 2));
         assert_eq!((account.batches, account.gaps["slow"]), (2, 1));
         assert_eq!(account.faults, Faults::default());
@@ -249,7 +252,7 @@ pub(crate) mod tests {
     #[test]
     fn a_batch_that_does_not_follow_is_a_chain_break() {
         let mut account = Account::default();
-        account.joined(&joined(0), 0, 0);
+        account.joined(&joined(0), 0);
         account.batch(&batch(1, vec![chat("b")]), 0);
         account.batch(&batch(0, vec![chat("a")]), 0);
         account.batch(&batch(2, vec![chat("c")]), 0);
@@ -266,7 +269,7 @@ pub(crate) mod tests {
         let mut account = Account::default();
         let mut first = joined(0);
         first.events = vec![chat("old")];
-        account.joined(&first, 0, 0);
+        account.joined(&first, 0);
         account.batch(&batch(0, vec![chat("a"), chat("a")]), 0);
         account.batch(&batch(1, vec![chat("a"), chat("old")]), 0);
         assert_eq!(ids(account.span().unwrap()), ["a"]);
@@ -277,30 +280,31 @@ pub(crate) mod tests {
     #[test]
     fn a_recovery_continues_the_account() {
         let mut account = Account::default();
-        account.joined(&joined(0), 0, 0);
+        account.joined(&joined(0), 0);
         account.batch(&batch(0, vec![chat("a")]), 0);
         let mut again = joined(5);
         again.recovered = Some(true);
         again.events = vec![chat("b")];
         again.left_out = LeftOut::from([("chat".into(), 4)]);
-        account.joined(&again, 9, 0);
+        account.joined(&again, 9);
         account.batch(&batch(5, vec![chat("c")]), 0);
         let span = account.span().unwrap();
         assert_eq!((ids(span), span.left_out["chat"], span.since), (vec!["a", "b", "c"], 4, 0));
         assert_eq!((account.spans().len(), account.recoveries), (1, 1));
+        assert_eq!(span.received[1].latency_ms, None, "b is late because we were away");
         assert_eq!(account.faults, Faults::default());
     }
 
     #[test]
     fn without_recovery_the_account_starts_anew() {
         let mut account = Account::default();
-        account.joined(&joined(0), 0, 0);
+        account.joined(&joined(0), 0);
         account.batch(&batch(0, vec![chat("a")]), 0);
         let mut again = joined(5);
         again.recovered = Some(false);
         again.events = vec![chat("a"), chat("b")];
         again.held = 2;
-        account.joined(&again, 9, 0);
+        account.joined(&again, 9);
         let span = account.span().unwrap();
         assert_eq!((ids(span), span.since, span.held_at_join), (vec![], 9, 2));
         assert_eq!((account.spans().len(), account.recoveries), (2, 0));

@@ -181,7 +181,7 @@ impl<'a> Replay<'a> {
         let step = self.publisher.ledger.step();
         let account = &mut self.accounts[heard.viewer];
         match heard.what {
-            What::Joined(joined) => account.joined(&joined, step, heard.now.unix_ms),
+            What::Joined(joined) => account.joined(&joined, step),
             What::Batch(batch) => account.batch(&batch, heard.now.unix_ms),
             What::Gap(gap) => account.gap(&gap),
             What::Malformed(what) => account.malformed(what),

@@ -85,7 +85,7 @@ struct Viewed {
     connection_breaks: u64,
     recoveries: u64,
     restarts: u64,
-    /// From acceptance by the server to receipt, own events.
+    /// From acceptance by the server to receipt, own events that came as they happened.
     latency: Option<Summary>,
     findings: Vec<Reason>,
 }
@@ -204,8 +204,9 @@ fn viewed(viewer: usize, account: &Account, ledger: &Ledger, clocks_differ: bool
 fn latency(account: &Account, ledger: &Ledger) -> Option<Distribution> {
     let mut latency = Distribution::default();
     let received = account.spans().iter().flat_map(|span| &span.received);
-    for own in received.filter(|received| ledger.find(&received.id).is_some()) {
-        latency.record(Duration::from_millis(u64::try_from(own.latency_ms).ok()?));
+    let own = received.filter(|received| ledger.find(&received.id).is_some());
+    for latency_ms in own.filter_map(|own| own.latency_ms) {
+        latency.record(Duration::from_millis(u64::try_from(latency_ms).ok()?));
     }
     Some(latency)
 }

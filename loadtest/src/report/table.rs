@@ -7,6 +7,9 @@ use super::{Found, Publishing, Report, Viewed};
 use crate::distribution::Summary;
 use crate::verdict::{Rule, Sums};
 
+/// Viewers that are shown in full; of the others only those that do not close.
+const VIEWERS_IN_FULL: usize = 2;
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         title(f, &format!("replay of {} into {}", self.file, self.room))?;
@@ -14,15 +17,21 @@ impl fmt::Display for Report {
         row(f, "speed", &format!("{}x, from {} s to {to}", self.speed, self.from_s))?;
         self.archive.fmt(f)?;
         self.publishing.fmt(f)?;
-        for viewer in &self.viewers {
-            viewer.fmt(f)?;
+        for (at, viewer) in self.viewers.iter().enumerate() {
+            if viewer.closes && at >= VIEWERS_IN_FULL { viewer.line(f)? } else { viewer.fmt(f)? }
         }
         title(f, if self.closes { "CLOSES" } else { "DOES NOT CLOSE" })?;
         for finding in &self.findings {
             row(f, finding.name, &finding.text)?;
         }
         let open = self.viewers.iter().filter(|viewer| !viewer.closes).count();
-        row(f, "viewers", &format!("{} close, {open} do not", self.viewers.len() - open))
+        row(f, "viewers", &format!("{} close, {open} do not", self.viewers.len() - open))?;
+        let restarted = self.viewers.iter().filter(|viewer| viewer.restarts > 0).count();
+        if restarted > 0 {
+            let rest = format!("{restarted} viewers; what came before that is not judged");
+            row(f, "started anew", &rest)?;
+        }
+        Ok(())
     }
 }
 
@@ -82,6 +91,17 @@ impl fmt::Display for Viewed {
             row(f, finding.name, &finding.text)?;
         }
         Ok(())
+    }
+}
+
+impl Viewed {
+    /// The short form, for one of many that close.
+    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sums { received, left_out_chat, left_out_other, gap, .. } = self.sums;
+        let left_out = left_out_chat + left_out_other;
+        let told = format!("received {received}, left out {left_out}, gaps {gap}");
+        let broken = format!("{} breaks, {} started anew", self.connection_breaks, self.restarts);
+        title(f, &format!("viewer {}: closes ({told}; {broken})", self.viewer))
     }
 }
 

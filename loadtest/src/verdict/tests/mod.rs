@@ -1,6 +1,6 @@
 //! Adversarial accounts: everything that a gateway can get wrong must be found, by its name.
 
-use proptest::prelude::*;
+mod tampering;
 
 use super::*;
 use crate::account::tests::{batch, gap, joined};
@@ -29,7 +29,7 @@ fn chats(ids: &[&str]) -> Vec<EventHead> {
 /// A viewer in the room before anything is published.
 fn viewer() -> Account {
     let mut account = Account::default();
-    account.joined(&joined(0), 0, 0);
+    account.joined(&joined(0), 0);
     account
 }
 
@@ -220,7 +220,7 @@ fn what_was_held_at_the_join_is_foreign_and_changes_nothing() {
     let mut account = Account::default();
     let mut holding = joined(0);
     holding.held = 1;
-    account.joined(&holding, 0, 0);
+    account.joined(&holding, 0);
     let mut paid = batch(0, chats(&["a"]));
     paid.events.push(event("gift", "gift"));
     account.batch(&paid, 0);
@@ -236,7 +236,7 @@ fn restarted(history: &[&str]) -> (Account, Ledger) {
     let mut again = joined(5);
     again.recovered = Some(false);
     again.events = chats(history);
-    account.joined(&again, ledger.step(), 0);
+    account.joined(&again, ledger.step());
     publish(&mut ledger, "c");
     publish(&mut ledger, "d");
     (account, ledger)
@@ -282,98 +282,4 @@ fn messages_that_are_not_ours_are_a_finding() {
     account.malformed("a batch without a cursor".into());
     let first = "a batch without a cursor".into();
     assert_eq!(findings(&account, &published(&[])), [Finding::Malformed { count: 1, first }]);
-}
-
-/// What an honest gateway does with one slot of events.
-#[derive(Debug, Clone)]
-struct Slot {
-    /// For each event whether it is sent.
-    fates: Vec<bool>,
-    /// Whether the slot is lost as a whole and told in a gap.
-    gap: bool,
-}
-
-fn any_slots() -> impl Strategy<Value = Vec<Slot>> {
-    let slot = (prop::collection::vec(any::<bool>(), 0..8), prop::bool::weighted(0.2));
-    prop::collection::vec(slot.prop_map(|(fates, gap)| Slot { fates, gap }), 1..12)
-}
-
-/// Plays slots; calls `tamper` with each batch on its way, which may send nothing or several.
-fn play(
-    slots: &[Slot],
-    mut tamper: impl FnMut(usize, crate::message::Batch) -> Vec<crate::message::Batch>,
-) -> (Account, Ledger) {
-    let (mut account, mut ledger) = (viewer(), Ledger::default());
-    for (at, slot) in slots.iter().enumerate() {
-        let ids: Vec<String> = (0..slot.fates.len()).map(|n| format!("{at}-{n}")).collect();
-        ids.iter().for_each(|id| publish(&mut ledger, id));
-        if slot.gap {
-            account.gap(&gap(at as u64, ids.len() as u64));
-            continue;
-        }
-        let sent = ids.iter().zip(&slot.fates).filter(|(_, sent)| **sent);
-        let mut batch = batch(at as u64, sent.map(|(id, _)| chat(id)).collect());
-        let left_out = slot.fates.iter().filter(|sent| !**sent).count() as u64;
-        if left_out > 0 {
-            batch.left_out = LeftOut::from([("chat".into(), left_out)]);
-        }
-        tamper(at, batch).iter().for_each(|batch| account.batch(batch, 0));
-    }
-    (account, ledger)
-}
-
-proptest! {
-    #[test]
-    fn an_honest_gateway_always_closes(slots in any_slots()) {
-        let (account, ledger) = play(&slots, |_, batch| vec![batch]);
-        prop_assert_eq!(findings(&account, &ledger), []);
-    }
-
-    #[test]
-    fn no_single_tampering_closes(slots in any_slots(), which: prop::sample::Index, how in 0..5) {
-        let target = which.index(slots.len());
-        let mut tampered = false;
-        let (account, ledger) = play(&slots, |at, mut batch| {
-            if at != target {
-                return vec![batch];
-            }
-            tampered = match how {
-                0 => batch.events.pop().is_some(),
-                1 => {
-                    batch.events.extend(batch.events.last().cloned());
-                    !batch.events.is_empty()
-                }
-                2 => batch.left_out.remove("chat").is_some(),
-                3 => {
-                    *batch.left_out.entry("chat".into()).or_default() += 1;
-                    true
-                }
-                _ => {
-                    let swap = batch.events.len() > 1;
-                    batch.events.reverse();
-                    swap
-                }
-            };
-            vec![batch]
-        });
-        prop_assert_eq!(Verdict::of(&account, &ledger).closes(), !tampered);
-    }
-
-    #[test]
-    fn a_batch_that_vanishes_or_comes_again_never_closes(
-        slots in any_slots(), which: prop::sample::Index, again: bool
-    ) {
-        let target = which.index(slots.len());
-        prop_assume!(!slots[target].gap);
-        let (account, ledger) = play(&slots, |at, batch| match (at == target, again) {
-            (true, true) => vec![batch.clone(), batch],
-            (true, false) => vec![],
-            (false, _) => vec![batch],
-        });
-        let told_nothing = slots[target].fates.is_empty();
-        let was_last = target + 1 == slots.len();
-        // An empty last batch that never came is no loss.
-        let closes = Verdict::of(&account, &ledger).closes();
-        prop_assert_eq!(closes, !again && told_nothing && was_last);
-    }
 }
