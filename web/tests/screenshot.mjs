@@ -1,7 +1,7 @@
 // The picture for the README: two pages in one room, side by side, at one moment,
-// with the crowd on. Writes `docs/images/two-pages.png`.
+// with the crowd on. Writes `docs/images/two-pages.jpg`.
 //
-//   BARRAGE_URL=http://127.0.0.1:8080/ node web/tests/screenshot.mjs [file.png]
+//   BARRAGE_URL=http://127.0.0.1:8080/ node web/tests/screenshot.mjs [file.jpg]
 //
 // Needs a gateway in development (`--dev`); without BARRAGE_URL the fake one is used.
 import { mkdir } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { startFakeGateway } from './fake-gateway.mjs';
 import { launch, online, say } from './pages-browser.mjs';
 
-const FILE = path.resolve(process.argv[2] ?? fileURLToPath(new URL('../../docs/images/two-pages.png', import.meta.url)));
+const FILE = path.resolve(process.argv[2] ?? fileURLToPath(new URL('../../docs/images/two-pages.jpg', import.meta.url)));
 const PAGE = { width: 1000, height: 700 };
 const MARGIN = 36;
 const CROWD_MS = 11_000;
@@ -37,7 +37,7 @@ try {
   const sheet = await browser.newPage({ viewport: { width: PAGE.width * 2 + MARGIN * 3, height: PAGE.height + MARGIN * 2 } });
   await sheet.setContent(frame(shots), { waitUntil: 'load' });
   await mkdir(path.dirname(FILE), { recursive: true });
-  await sheet.screenshot({ path: FILE });
+  await sheet.screenshot({ path: FILE, type: 'jpeg', quality: 84 });
   console.log(FILE);
 } finally {
   await browser.close();
