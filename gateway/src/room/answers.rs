@@ -84,6 +84,8 @@ impl Room {
         if alone {
             // They all learn the state from the answer; nobody else is here to be told.
             self.tally.told_all(now.unix_ms);
+        } else {
+            self.tally.told_some();
         }
         let Some(log) = self.log.as_mut() else { return };
         log.mark_join();

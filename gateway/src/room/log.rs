@@ -1,8 +1,10 @@
 //! A room's log as this gateway follows it: the head, the open slots, and the recent past.
 
+use ahash::AHashSet;
 use broker_bridge::Entry;
 use protocol::cursor::{Cursor, Seq};
-use protocol::event::Event;
+use protocol::event::{Class, Event};
+use protocol::ids::EventId;
 use protocol::limits::{RESUME_BYTES_MAX, RESUME_EVENTS_MAX};
 use protocol::select::{Candidate, Fate, LeftOut, select};
 
@@ -74,8 +76,12 @@ impl Log {
     /// Closes the first slot that is due; also returns the heads after its beginning at which
     /// somebody joined.
     pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Seq>)> {
-        let closed = self.slots.close_due(now_ms)?;
-        let heads = self.heads.iter().copied().filter(|head| *head > closed.prev).collect();
+        let mut closed = self.slots.close_due(now_ms)?;
+        let heads: Vec<Seq> =
+            self.heads.iter().copied().filter(|head| *head > closed.prev).collect();
+        if closed.sent.iter().any(|logged| logged.event.class == Class::Paid) {
+            closed.joined = heads.iter().copied().filter(|head| *head >= closed.last).collect();
+        }
         self.heads.retain(|head| *head > closed.last);
         self.ring.push(closed.clone());
         self.ring.trim(now_ms);
@@ -144,20 +150,20 @@ impl Log {
     /// The same for a cursor before the ring, with the entries after it from the broker.
     pub(crate) fn since_fetched(&self, since: Cursor, entries: Vec<Entry>) -> Past {
         let start = self.start();
-        // Nothing goes beyond the slots that are known, and what is held when they begin is in
-        // them already.
-        let until_ms = self.start_ms();
         let mut older = Slots::new(self.slots.clock(), self.slots.budget(), 0);
         let mut seen = Seen::default();
         let mut prev = since.seq;
         for entry in entries.into_iter().take_while(|entry| entry.seq <= start) {
             let events = seen.admitted(&entry).into_iter();
-            let now_ms = entry.origin_ms.min(until_ms.saturating_sub(1));
-            older.add(prev, entry.seq, entry.origin_ms, events, now_ms);
+            older.add(prev, entry.seq, entry.origin_ms, events, entry.origin_ms);
             prev = entry.seq;
         }
+        // Gifts that were held into the slots that are known come with those.
+        let later = self.ring.sent().chain(self.slots.held());
+        let later: AHashSet<EventId> = later.map(|logged| logged.event.id).collect();
         let mut missed = Missed::default();
-        while let Some(slot) = older.close_due(until_ms) {
+        while let Some(mut slot) = older.close_due(u64::MAX) {
+            slot.sent.retain(|l| l.event.class != Class::Paid || !later.contains(&l.event.id));
             missed.add(&slot, since.seq);
         }
         match self.since(self.head.at(start.max(since.seq))) {
@@ -181,12 +187,6 @@ impl Log {
     /// The oldest cursor after which this gateway knows everything.
     fn start(&self) -> Seq {
         self.ring.start().or(self.slots.start()).unwrap_or(self.head.seq)
-    }
-
-    /// When the slot begins that begins at this cursor.
-    fn start_ms(&self) -> u64 {
-        let end_ms = self.ring.first_end_ms().or(self.slots.first_end_ms());
-        end_ms.map_or(u64::MAX, |end_ms| end_ms - self.slots.clock().tick_ms())
     }
 }
 

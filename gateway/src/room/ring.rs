@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use protocol::cursor::Seq;
-use protocol::event::{Class, Event};
+use protocol::event::Event;
 use protocol::limits::HISTORY_EVENTS_MAX;
 
-use crate::room::slots::ClosedSlot;
+use crate::room::slots::{ClosedSlot, Logged};
 
 /// How long a closed slot is kept, in milliseconds. The newest events that a join may ask for are
 /// kept whatever their age.
@@ -56,25 +56,26 @@ impl Ring {
         self.slots.front().map(|slot| slot.prev)
     }
 
-    /// When the oldest slot kept ended.
-    pub(crate) fn first_end_ms(&self) -> Option<u64> {
-        self.slots.front().map(|slot| slot.ended_ms)
+    /// All events sent, in the order in which they were.
+    pub(crate) fn sent(&self) -> impl DoubleEndedIterator<Item = &Logged> {
+        self.slots.iter().flat_map(|slot| &slot.sent)
     }
 
     /// The slots that a client with this cursor has not seen, or not seen whole.
     ///
-    /// Paid events of a slot are owed to whoever joined while it was open, even behind its last
-    /// entry. A cursor there cannot say whether they were seen, so they are replayed, and clients
-    /// drop events that they have by their id.
+    /// A slot of nothing but held events ends where it begins, and gifts are owed to whoever
+    /// joined behind them while their slot was open. A cursor there cannot say whether they were
+    /// seen, so they are replayed, and clients drop events that they have by their id.
     pub(crate) fn after(&self, cursor: Seq) -> impl Iterator<Item = &ClosedSlot> {
-        let first = self.slots.partition_point(|slot| slot.head < cursor);
-        let is_paid = |slot: &ClosedSlot| slot.sent.iter().any(|l| l.event.class == Class::Paid);
-        self.slots.range(first..).filter(move |slot| slot.last > cursor || is_paid(slot))
+        self.slots.iter().filter(move |slot| {
+            let is_paced = slot.prev == slot.last && slot.last == cursor;
+            slot.last > cursor || is_paced || slot.joined.contains(&cursor)
+        })
     }
 
     /// The newest events sent, newest first.
     pub(crate) fn newest(&self) -> impl Iterator<Item = &Event> {
-        self.slots.iter().rev().flat_map(|slot| slot.sent.iter().rev()).map(|l| &l.event)
+        self.sent().rev().map(|logged| &logged.event)
     }
 }
 

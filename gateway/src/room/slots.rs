@@ -50,16 +50,15 @@ pub(crate) struct ClosedSlot {
     pub(crate) left_out: Vec<(Seq, Class)>,
     /// Accepted paid events up to `last` that are still to come.
     pub(crate) held: u32,
-    /// The last entry of all slots that were open when it closed: whoever joined before that
-    /// stands there or earlier.
-    pub(crate) head: Seq,
+    /// If gifts were sent: heads at or behind `last` at which somebody joined while it was open.
+    pub(crate) joined: Vec<Seq>,
     /// When it ended, in milliseconds since 1970.
     pub(crate) ended_ms: u64,
 }
 
 impl ClosedSlot {
-    /// What somebody whose cursor stands inside this slot, or behind it up to `head`, still has to
-    /// get: what came after, and every paid event, since those count as held at any such cursor.
+    /// What somebody still has to get who joined inside this slot, or behind it while it was open:
+    /// what came after, and every paid event, since those count as held at any such cursor.
     pub(crate) fn after(&self, cursor: Seq) -> (impl Iterator<Item = &Event>, LeftOut) {
         let mut left_out = LeftOut::default();
         self.left_out.iter().filter(|(seq, _)| *seq > cursor).for_each(|(_, c)| left_out.add(*c));
@@ -112,12 +111,7 @@ impl Slots {
 
     /// When the next slot closes, in milliseconds since 1970.
     pub(crate) fn due_ms(&self) -> Option<u64> {
-        self.first_end_ms().map(|end_ms| end_ms.saturating_add(self.grace_ms))
-    }
-
-    /// When the first open slot ends.
-    pub(crate) fn first_end_ms(&self) -> Option<u64> {
-        self.open.front().map(|open| self.clock.end_of(open.slot))
+        self.open.front().map(|open| self.clock.end_of(open.slot).saturating_add(self.grace_ms))
     }
 
     /// Closes the first slot whose end and grace have passed.
@@ -156,7 +150,7 @@ impl Slots {
             sent,
             left_out,
             held: count(self.held.len()),
-            head: self.open.back().map_or(open.last, |newest| newest.last),
+            joined: Vec::new(),
             ended_ms: self.clock.end_of(open.slot),
         }
     }
@@ -164,6 +158,11 @@ impl Slots {
     /// The cursor before the first open slot.
     pub(crate) fn start(&self) -> Option<Seq> {
         self.open.front().map(|open| open.prev)
+    }
+
+    /// Paid events of closed slots that wait for a free place.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Logged> {
+        self.held.iter()
     }
 
     /// Accepted paid events that have not been sent, those of open slots up to a cursor.

@@ -16,6 +16,8 @@ pub(crate) struct Tally {
     here: Counts,
     elsewhere: AHashMap<BootId, Counts>,
     told: Total,
+    /// Whether some were told another number of viewers since, with the answer to their join.
+    online_varies: bool,
     online_told_ms: u64,
     reported: Counts,
     reported_ms: u64,
@@ -64,7 +66,7 @@ impl Tally {
     pub(crate) fn due_ms(&self) -> Option<u64> {
         let total = self.total();
         let likes = (total.likes != self.told.likes).then_some(0);
-        let online = (total.online != self.told.online)
+        let online = (self.online_varies || total.online != self.told.online)
             .then_some(self.online_told_ms + ONLINE_TOLD_EVERY_MS);
         [likes, online].into_iter().flatten().min()
     }
@@ -77,7 +79,13 @@ impl Tally {
     /// Everybody has just learned everything.
     pub(crate) fn told_all(&mut self, now_ms: u64) {
         self.told = self.total();
+        self.online_varies = false;
         self.online_told_ms = now_ms;
+    }
+
+    /// Some have just learned everything, others not.
+    pub(crate) fn told_some(&mut self) {
+        self.online_varies |= self.total().online != self.told.online;
     }
 
     /// What viewers are to be told now: (online, likes), each only if it changed and it is time.
@@ -85,9 +93,11 @@ impl Tally {
         let total = self.total();
         let likes = (total.likes != self.told.likes).then_some(total.likes);
         let due = self.online_told_ms + ONLINE_TOLD_EVERY_MS <= now_ms;
-        let online = (due && total.online != self.told.online).then_some(total.online);
+        let is_news = self.online_varies || total.online != self.told.online;
+        let online = (due && is_news).then_some(total.online);
         if let Some(online) = online {
             self.told.online = online;
+            self.online_varies = false;
             self.online_told_ms = now_ms;
         }
         self.told.likes = total.likes;
@@ -133,6 +143,19 @@ mod tests {
         tally.liked(3);
         tally.told_all(T);
         assert_eq!((tally.due_ms(), tally.tell(T + 5_000)), (None, (None, None)));
+    }
+
+    #[test]
+    fn a_number_that_only_some_were_told_is_put_right_even_if_it_is_the_old_one() {
+        let mut tally = Tally::default();
+        tally.came();
+        tally.told_all(T);
+        tally.came();
+        tally.told_some();
+        tally.left();
+        assert_eq!(tally.due_ms(), Some(T + 5_000));
+        assert_eq!(tally.tell(T + 5_000), (Some(1), None));
+        assert_eq!(tally.due_ms(), None);
     }
 
     #[test]

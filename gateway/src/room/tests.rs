@@ -1,6 +1,8 @@
 //! A room driven by hand: inputs and time in, exact effects out, nothing left over.
 
+mod accounting;
 mod answers;
 pub(crate) mod fixtures;
 mod joiners;
 mod silence;
+mod world;

@@ -110,7 +110,23 @@ fn gifts_of_open_slots_are_held_and_not_missed() {
     assert_eq!((known(log.since(cursor(0))), log.held()), ((vec![2], 0), 1));
     close(&mut log, 1_000);
     assert_eq!((known(log.since(cursor(0))), log.held()), ((vec![1, 2], 0), 0));
-    assert_eq!(known(log.since(cursor(2))), (vec![1], 0), "it may have joined before the end");
+    assert_eq!(known(log.since(cursor(2))), (vec![], 0));
+}
+
+#[test]
+fn gifts_are_missed_by_whoever_joined_behind_them_and_was_gone_before_their_slot_ended() {
+    let slots = Slots::new(clock(), BUDGET, 50);
+    let mut log = Log::open(cursor(0), Vec::new(), slots, start_ms());
+    log.add(one(1, 990, Class::Paid), start_ms() + 990);
+    log.mark_join();
+    log.add(one(2, 1_010, Class::Paid), start_ms() + 1_010);
+    log.mark_join();
+    close(&mut log, 1_050);
+    assert_eq!((known(log.since(cursor(1))), log.held()), ((vec![1], 0), 1));
+    assert_eq!(known(log.since(cursor(2))), (vec![1], 0));
+    close(&mut log, 2_050);
+    assert_eq!((known(log.since(cursor(1))), log.held()), ((vec![1, 2], 0), 0));
+    assert_eq!(known(log.since(cursor(2))), (vec![1, 2], 0));
 }
 
 #[test]

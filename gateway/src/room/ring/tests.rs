@@ -12,7 +12,7 @@ use crate::room::tests::fixtures::event;
 fn slot(ended_ms: u64, prev: Seq, last: Seq) -> ClosedSlot {
     let logged = |seq| Logged { seq, event: event(seq, Class::Chat) };
     let sent = (prev + 1..=last).map(logged).collect();
-    ClosedSlot { prev, last, sent, left_out: Vec::new(), held: 0, head: last, ended_ms }
+    ClosedSlot { prev, last, sent, left_out: Vec::new(), held: 0, joined: Vec::new(), ended_ms }
 }
 
 /// The same slot with a gift in front, of an entry before it or its first one.
@@ -52,11 +52,12 @@ fn a_slot_of_nothing_but_held_gifts_is_replayed_since_its_cursor_does_not_tell_i
 
 #[test]
 fn gifts_are_replayed_to_whoever_joined_behind_their_slot_while_it_was_open() {
-    let first = ClosedSlot { head: 5, ..with_gift(slot(1_000, 0, 3), 2) };
+    let first = ClosedSlot { joined: vec![3, 5], ..with_gift(slot(1_000, 0, 3), 2) };
     let ring = ring([first, slot(2_000, 3, 5), slot(3_000, 5, 9)]);
     assert_eq!(after(&ring, 3), [(0, 3), (3, 5), (5, 9)]);
     assert_eq!(after(&ring, 5), [(0, 3), (5, 9)]);
     assert_eq!(after(&ring, 6), [(5, 9)]);
+    assert_eq!(after(&ring, 9), []);
 }
 
 #[test]

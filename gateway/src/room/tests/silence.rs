@@ -60,14 +60,17 @@ fn online_is_told_at_most_every_five_seconds_at_the_ends_of_slots() {
 }
 
 #[test]
-fn who_comes_and_goes_between_two_tellings_is_not_told_of() {
+fn who_was_told_of_somebody_that_has_left_since_is_told_so() {
     let mut driven = Driven::opened(0).seated(1);
     driven.room.join(join(2));
     driven.wait_until(100);
+    driven.room.join(join(3));
+    driven.wait_until(200);
+    assert_eq!(Told::answer(&driven.take_answers()[1]).state.0, Some(3));
+    driven.leave(1);
     driven.leave(2);
-    driven.take_answers();
     driven.wait_until(60_000);
-    assert_eq!(driven.told(), []);
+    assert_eq!(states(&driven.told()), [(Some(1), None)], "as before, but 3 does not know it");
 }
 
 #[test]
