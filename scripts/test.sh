@@ -141,10 +141,10 @@ step_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 step_deny() {
     get_cargo_tool deny "$CARGO_DENY" || lack "cargo-deny $CARGO_DENY"
     if timeout 180 cargo deny --locked fetch db; then
-        cargo deny --locked check
+        cargo deny --locked check --hide-inclusion-graph
     else
         remark "advisories not checked: their database cannot be fetched"
-        cargo deny --locked check licenses bans sources
+        cargo deny --locked check --hide-inclusion-graph licenses bans sources
     fi
 }
 

@@ -67,6 +67,16 @@ fn resolve(from: &str, link: &str) -> Option<String> {
 }
 
 #[test]
+fn both_readmes_have_the_same_parts() {
+    let headings = |path: &str| {
+        let readme = FILES.iter().find(|file| file.path == path);
+        let readme = &readme.unwrap_or_else(|| panic!("there is no {path}")).text;
+        prose(readme).filter(|line| line.starts_with('#')).count()
+    };
+    assert_eq!(headings("README.md"), headings("README.zh-CN.md"));
+}
+
+#[test]
 fn no_file_names_a_path_of_somebody_s_machine() {
     let mut violations = Vec::new();
     for file in FILES.iter() {
