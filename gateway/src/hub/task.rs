@@ -164,7 +164,8 @@ impl Hub {
             }
             HubCommand::Like { room, likes } => {
                 self.metrics.likes.inc_by(u64::from(likes));
-                let Some(room) = self.by_id.get(&room).copied() else { return };
+                // The application may like a room whose viewers are all elsewhere.
+                let room = self.open(room, now);
                 self.rooms[room].like(likes, now);
                 self.reschedule(room);
             }
