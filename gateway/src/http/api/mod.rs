@@ -5,8 +5,9 @@ mod rooms;
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -36,6 +37,7 @@ pub(crate) fn routes(api: Api) -> Router {
         .route("/v1/rooms/{room}/events", post(publish::one))
         .route("/v1/rooms/{room}", get(rooms::info))
         .route("/v1/rooms/{room}/history", get(rooms::history))
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(api.clone(), authorize))
         .with_state(api)
 }
@@ -54,6 +56,11 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = status_of(self.0.code);
         let mut response = (status, Json(ErrorBody::from(&self.0))).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 section 15.5.2.
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
         if let Some(after) = self.0.retry_after {
             let seconds = after.as_millis().div_ceil(1000).to_string();
             if let Ok(seconds) = seconds.parse() {
@@ -112,6 +119,11 @@ fn status_of(code: Code) -> StatusCode {
     }
 }
 
+async fn method_not_allowed() -> Response {
+    const OTHER: Refusal = Refusal::bad_request("this address takes another method: see `Allow`");
+    (StatusCode::METHOD_NOT_ALLOWED, Json(ErrorBody::from(&OTHER))).into_response()
+}
+
 async fn authorize(
     State(api): State<Api>,
     request: axum::extract::Request,
@@ -136,6 +148,12 @@ fn same(known: &str, given: &str) -> bool {
 }
 
 const FAULT: Refusal = Refusal::new(Code::Internal, "the gateway failed");
+
+/// The name in a path, if it is percent-encoded UTF-8.
+fn name_of(path: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
+    let path = path.map_err(|_| Refusal::bad_request("the path is not percent-encoded UTF-8"));
+    path.map(|Path(name)| name)
+}
 
 fn room_of(name: &str) -> Result<RoomId, Refusal> {
     RoomId::parse(name).map_err(|_| {

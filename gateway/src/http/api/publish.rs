@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use broker_bridge::{Ack, PendingAck};
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::conn::BUSY;
 use crate::conn::acks::UNAVAILABLE;
-use crate::http::api::{Api, ErrorBody, FAULT, Refused, room_of};
+use crate::http::api::{Api, ErrorBody, FAULT, Refused, name_of, room_of};
 use crate::hub::HubCommand;
 use crate::metrics::Queue;
 
@@ -86,10 +86,11 @@ enum Accepted {
 
 pub(super) async fn one(
     State(api): State<Api>,
-    Path(room): Path<String>,
+    room: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Published>, Refused> {
+    let room = name_of(room)?;
     let body = body.map_err(|_| Refusal::too_large("the request is above the size limit"))?;
     let mut incoming: Incoming<'_> = parse(&body)?;
     if incoming.key.is_none()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use protocol::cursor::Cursor;
 use protocol::ids::RoomId;
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use crate::conn::acks::UNAVAILABLE;
-use crate::http::api::{Api, FAULT, Refused, room_of};
+use crate::http::api::{Api, FAULT, Refused, name_of, room_of};
 use crate::hub::HubCommand;
 use crate::room::effect::Info;
 
@@ -46,9 +47,9 @@ pub(super) struct RoomInfo {
 
 pub(super) async fn info(
     State(api): State<Api>,
-    Path(room): Path<String>,
+    room: Result<Path<String>, PathRejection>,
 ) -> Result<Json<RoomInfo>, Refused> {
-    let Info { room, cursor, state, .. } = api.ask(&room, 0).await?;
+    let Info { room, cursor, state, .. } = api.ask(&name_of(room)?, 0).await?;
     let (online, likes, settings) = (state.online, state.likes, state.settings);
     Ok(Json(RoomInfo { room, cursor, online, likes, settings }))
 }
@@ -67,11 +68,13 @@ pub(super) struct History {
 
 pub(super) async fn history(
     State(api): State<Api>,
-    Path(room): Path<String>,
-    Query(query): Query<HistoryQuery>,
+    room: Result<Path<String>, PathRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Json<History>, Refused> {
+    let query = query.map_err(|_| Refusal::bad_request("`limit` must be an integer"));
+    let Query(query) = query?;
     let limit = query.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_EVENTS_MAX);
-    let Info { room, cursor, events, .. } = api.ask(&room, limit).await?;
+    let Info { room, cursor, events, .. } = api.ask(&name_of(room)?, limit).await?;
     let events = events.iter().map(|json| serde_json::from_slice(json));
     let events = events.collect::<Result<_, _>>().map_err(|_| FAULT)?;
     Ok(Json(History { room, cursor, events }))
