@@ -60,7 +60,7 @@ impl Scene {
         let text = format!("还在 {}", self.said);
         let body = json!({ "text": text });
         let publish = json!({ "type": "publish", "room": ROOM, "body": body });
-        let ack = if self.said % 2 == 0 {
+        let ack = if self.said.is_multiple_of(2) {
             self.plain.ask(publish).await
         } else {
             // Compressed, as browsers send it.

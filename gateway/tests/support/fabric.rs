@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use broker_bridge::embedded::{Bus, BusConfig, Topology};
-use broker_bridge::{Broker, Busy, Deliveries, RoomDelivery};
+use broker_bridge::{Broker, Deliveries, RoomDelivery};
 use gateway::app::Fabric;
 use protocol::event::{Body, Class, Draft, Event, Kind, User, WEIGHT_DEFAULT};
 use protocol::ids::{BootId, EventId, RoomId};
@@ -13,7 +13,7 @@ use serde_json::value::to_raw_value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{LOOK, soon, until};
+use super::{soon, until};
 
 /// A bus on a thread of its own, so that nothing a test does holds it up.
 pub(crate) struct TestBus {
@@ -110,15 +110,8 @@ impl Witness {
 
     /// Appends an event to the log, and waits for its ack.
     pub(crate) async fn publish(&self, event: Event) {
-        let pending = soon("a place in the queue", async {
-            loop {
-                match self.broker.publish(&self.room, event.clone()) {
-                    Ok(pending) => return pending,
-                    Err(Busy) => tokio::time::sleep(LOOK).await,
-                }
-            }
-        })
-        .await;
+        let look = || async { self.broker.publish(&self.room, event.clone()).ok() };
+        let pending = until("a place in the queue", look).await;
         assert!(soon("the ack", pending).await.unwrap().stored);
     }
 
