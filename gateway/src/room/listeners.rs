@@ -63,3 +63,61 @@ impl Listeners {
         self.shards.iter().any(|forms| forms[form as usize] > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::ids::BootId;
+
+    fn address(shard: u16, slot: u32) -> Address {
+        Address { boot: BootId::random([1; 8]), shard, slot, generation: 1 }
+    }
+
+    fn seat(form: Form) -> Seat {
+        Seat { number: 1, form }
+    }
+
+    fn shards(listeners: &Listeners) -> Vec<u16> {
+        listeners.shards().collect()
+    }
+
+    #[test]
+    fn a_shard_listens_while_somebody_sits_on_it() {
+        let mut listeners = Listeners::new(3);
+        assert!(listeners.is_empty() && shards(&listeners).is_empty());
+        listeners.add(address(2, 7), seat(Form::Plain));
+        listeners.add(address(2, 8), seat(Form::Plain));
+        listeners.add(address(0, 7), seat(Form::Plain));
+        assert_eq!(shards(&listeners), [0, 2]);
+        assert!(listeners.remove(address(2, 7), seat(Form::Plain)));
+        assert_eq!(shards(&listeners), [0, 2]);
+        assert!(listeners.remove(address(2, 8), seat(Form::Plain)));
+        assert!(listeners.remove(address(0, 7), seat(Form::Plain)));
+        assert!(listeners.is_empty() && shards(&listeners).is_empty());
+    }
+
+    #[test]
+    fn a_form_is_wanted_while_somebody_wants_it() {
+        let mut listeners = Listeners::new(2);
+        listeners.add(address(0, 1), seat(Form::Plain));
+        listeners.add(address(1, 1), seat(Form::Deflated));
+        assert!(listeners.wants(Form::Plain) && listeners.wants(Form::Deflated));
+        listeners.remove(address(0, 1), seat(Form::Plain));
+        assert!(!listeners.wants(Form::Plain) && listeners.wants(Form::Deflated));
+    }
+
+    #[test]
+    fn nobody_is_counted_twice_or_taken_for_another() {
+        let mut listeners = Listeners::new(1);
+        let next = Address { generation: 2, ..address(0, 1) };
+        let again = Seat { number: 2, form: Form::Plain };
+        listeners.add(address(0, 1), seat(Form::Plain));
+        listeners.add(address(0, 1), seat(Form::Plain));
+        for (address, seat) in [(next, seat(Form::Plain)), (address(0, 1), again)] {
+            assert!(!listeners.remove(address, seat));
+        }
+        assert!(listeners.remove(address(0, 1), seat(Form::Plain)));
+        assert!(!listeners.remove(address(0, 1), seat(Form::Plain)));
+        assert!(listeners.is_empty() && !listeners.wants(Form::Plain));
+    }
+}

@@ -4,5 +4,6 @@ mod accounting;
 mod answers;
 pub(crate) mod fixtures;
 mod joiners;
+mod nodes;
 mod silence;
 mod world;
