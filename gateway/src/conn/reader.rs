@@ -204,9 +204,9 @@ fn websocket(feed: &Feed) -> WebSocketRead<Feed> {
     read
 }
 
-#[expect(clippy::unused_async, reason = "the shape that fastwebsockets asks for")]
-async fn no_replies(_: Frame<'_>) -> Result<(), Infallible> {
-    Ok(())
+/// Nothing is to be answered by the reader: the shard writes.
+fn no_replies(_: Frame<'_>) -> std::future::Ready<Result<(), Infallible>> {
+    std::future::ready(Ok(()))
 }
 
 /// The bytes of one whole frame, as something that can be read without waiting.
