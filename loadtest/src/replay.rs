@@ -28,6 +28,8 @@ use crate::viewer::{Heard, Viewer, What};
 
 /// How long all viewers together may take to be in the room.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the viewers may take to leave.
+const DISMISS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Refusals without a single ack after which a run is not worth going on with.
 const REFUSED_MAX: u64 = 10;
 /// Messages of viewers that may wait for the accounts; a full queue slows the viewers down.
@@ -52,7 +54,9 @@ pub(crate) async fn run(options: &Options) -> Result<Report, Failure> {
     replay.join().await.map_err(Failure::Run)?;
     replay.plan(options);
     replay.play(options.timeout_s).await.map_err(Failure::Run)?;
-    Ok(Report::new(options, &archive, &replay.publisher, &replay.accounts))
+    let report = Report::new(options, &archive, &replay.publisher, &replay.accounts);
+    replay.dismiss().await;
+    Ok(report)
 }
 
 /// What the replay waits for.
@@ -78,8 +82,7 @@ struct Replay<'a> {
     in_flight: JoinSet<(Request, Vec<Outcome>)>,
     accounts: Vec<Account>,
     heard: mpsc::Receiver<Heard>,
-    /// Kept so that the viewers end with the replay.
-    _viewers: JoinSet<()>,
+    viewers: JoinSet<()>,
 }
 
 impl<'a> Replay<'a> {
@@ -95,16 +98,17 @@ impl<'a> Replay<'a> {
             in_flight: JoinSet::new(),
             accounts: viewers.clone().map(|_| Account::default()).collect(),
             heard,
-            _viewers: viewers.map(|number| viewer(number).watch()).collect(),
+            viewers: viewers.map(|number| viewer(number).watch()).collect(),
         }
     }
 
     async fn join(&mut self) -> anyhow::Result<()> {
         let all_in = async {
-            while let Some(waiting) = self.accounts.iter().position(|a| !a.has_joined()) {
+            while self.accounts.iter().any(|account| !account.has_joined()) {
                 let heard = self.heard.recv().await.context("the viewers are gone")?;
                 self.hear(heard);
-                if let Some(why) = &self.accounts[waiting].failed {
+                if let Some(why) = self.accounts.iter().find_map(|account| account.failed.as_ref())
+                {
                     bail!("a viewer cannot join: {why}");
                 }
             }
@@ -200,6 +204,12 @@ impl<'a> Replay<'a> {
             bail!("the server API refuses everything: {}", codes.join(", "));
         }
         Ok(())
+    }
+
+    /// Lets the viewers say goodbye; those that cannot are dropped.
+    async fn dismiss(self) {
+        drop(self.heard);
+        let _ = tokio::time::timeout(DISMISS_TIMEOUT, self.viewers.join_all()).await;
     }
 
     fn is_waiting(&self) -> bool {
