@@ -9,7 +9,7 @@ use protocol::event::{Class, Event};
 use protocol::ids::EventId;
 
 use super::fixtures::{
-    Driven, SETTINGS, Told, address, at, cursor, entry, event, join, keyed, room_id, seat,
+    Driven, SETTINGS, Told, address, cursor, entry, event, join, keyed, room_id, seat,
 };
 use crate::room::Room;
 use crate::room::effect::{Answer, Effect, Join, RoomFrame};
