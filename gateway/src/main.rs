@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use gateway::app::Gateway;
 use gateway::config::{Args, Config};
-use gateway::telemetry;
+use gateway::telemetry::{Log, LogFilter};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -12,7 +12,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start();
+    let filter = std::env::var("BARRAGE_LOG").ok().and_then(|text| LogFilter::parse(&text));
+    let _log = Log::start(&filter.unwrap_or_default());
     let config = Config::new(Args::parse())?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::conn::context::Context;
 use crate::conn::{self, Admitted};
+use crate::documented::documented;
 use crate::http::pages;
 use crate::http::upgrade::{self, Anonymous, Refused};
 use crate::shard::Socket;
@@ -40,15 +41,21 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// After a failed accept (no file descriptor left, usually) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How the public side is set up.
-#[derive(Debug, Clone)]
-pub struct PublicRules {
-    /// The path below which everything is served; empty or `/…` without a slash at the end.
-    pub base_path: String,
-    /// What connections without a token may do.
-    pub anonymous: Anonymous,
-    /// What pages are told about this gateway, as JSON.
-    pub client_json: String,
+documented! {
+    /// How the public side is set up.
+    #[derive(Debug, Clone)]
+    pub struct PublicRules {
+        /// The path below which everything is served, such as `/live`; empty for none, which is the
+        /// default. It must be the path that a proxy in front passes on: with another one every
+        /// page and every connection is answered 404.
+        pub base_path: String,
+        /// What connections without a token may do: nothing (`refused`), or watch and publish
+        /// (`chat`). Default: nothing, so that a gateway is closed until somebody opens it. With
+        /// `chat` every stranger can write in every room.
+        pub anonymous: Anonymous,
+        /// What pages are told about this gateway, as JSON.
+        pub client_json: String,
+    }
 }
 
 /// One shard's public side.

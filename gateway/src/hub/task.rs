@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_millis(20);
 const SHARED_BYTES_MIN: usize = 8 * 1024;
 
 /// What every room of a hub starts with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct HubRules {
     /// The settings of rooms.
     pub room: RoomSettings,

@@ -13,6 +13,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::client::members::Member;
 use crate::client::outbox::HeldBatch;
+use crate::documented::documented;
 use crate::health::Pulse;
 use crate::metrics::{FrameLane, Metrics};
 use crate::now::{Clock, Now};
@@ -31,15 +32,31 @@ const CONTROLS_PER_TURN: usize = 256;
 /// Room jobs taken out of the queue before the hubs have to wait.
 const JOBS_MAX: usize = 1024;
 
-/// When a shard gives up on a client.
-#[derive(Debug, Clone, Copy)]
-pub struct ShardRules {
-    /// A ping goes out when nothing was sent for this long, in seconds.
-    pub ping_interval_s: u32,
-    /// A client is closed when nothing was heard for this long although it was pinged, in seconds.
-    pub ping_timeout_s: u32,
-    /// A client is closed when its socket has taken nothing for this long, in seconds.
-    pub stuck_s: u32,
+documented! {
+    /// When a shard gives up on a client.
+    #[derive(Debug, Clone, Copy)]
+    pub struct ShardRules {
+        /// A client that was sent nothing for this long is pinged, in seconds. Default: 25, below
+        /// the 30 to 60 seconds after which proxies and mobile networks forget an idle connection.
+        /// Shorter wakes phones and costs a frame per client each time; longer lets proxies cut idle
+        /// clients off.
+        pub ping_interval_s: u32,
+        /// A client that was pinged and has sent nothing for this long is closed (4002), in seconds;
+        /// more than the ping interval. Default: 60, so that a phone that changes networks has 35
+        /// seconds to answer. Shorter closes clients on bad networks; longer keeps dead ones,
+        /// with their memory and in the count of viewers.
+        pub ping_timeout_s: u32,
+        /// A client whose socket takes nothing for this long is closed (4001), in seconds.
+        /// Default: 15, a tunnel or a lift. Shorter closes viewers who would have caught up; longer
+        /// holds up to 512 KiB of batches for each that will not.
+        pub stuck_s: u32,
+    }
+}
+
+impl Default for ShardRules {
+    fn default() -> Self {
+        Self { ping_interval_s: 25, ping_timeout_s: 60, stuck_s: 15 }
+    }
 }
 
 /// One shard.
