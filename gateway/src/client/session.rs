@@ -14,18 +14,36 @@ use smallvec::SmallVec;
 
 use crate::client::admission::{Limiter, Rate, Verdict};
 use crate::client::{Form, Seat};
+use crate::documented::documented;
 use crate::now::Now;
 
-/// What every session may do; from the configuration.
-#[derive(Debug, Clone, Copy)]
-pub struct SessionRules {
-    /// Publishes per user.
-    pub publishes: Rate,
-    /// Likes, in messages (each may carry several).
-    pub likes: Rate,
-    /// Whether clients may publish `gift` and `paid`; in production only the application may,
-    /// through the server API, because these pass every budget.
-    pub paid_from_clients: PaidFromClients,
+documented! {
+    /// What every session may do; from the configuration.
+    #[derive(Debug, Clone, Copy)]
+    pub struct SessionRules {
+        /// How often a client may publish. Default: 5 in 5 seconds, as fast as people type; a
+        /// refused client is told when to try again. Less refuses people in a lively room; more
+        /// lets one viewer crowd out the others, since the room's budget is shared by all.
+        pub publishes: Rate,
+        /// How often a client may send likes; each message carries up to 50. Default: 5 in 2
+        /// seconds, since clients collect the taps of a second. Less loses taps; more costs a
+        /// message each and shows nothing, since likes are summed up by slot.
+        pub likes: Rate,
+        /// Whether clients may publish `gift` and `paid` events. Default: only the application may,
+        /// through the server API, because these pass every budget and nobody has paid for what a
+        /// client claims. Allowed, everybody who may chat can fill the screens of a room.
+        pub paid_from_clients: PaidFromClients,
+    }
+}
+
+impl Default for SessionRules {
+    fn default() -> Self {
+        Self {
+            publishes: Rate { burst: limits::PUBLISH_PER_5S, period: Duration::from_secs(5) },
+            likes: Rate { burst: 5, period: Duration::from_secs(2) },
+            paid_from_clients: PaidFromClients::Refused,
+        }
+    }
 }
 
 /// Who may publish `gift` and `paid` events.
