@@ -1,1 +1,401 @@
+//! What a client that does not read is owed: order, bounds, and an account that closes.
 
+use std::convert::Infallible;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use protocol::cursor::Epoch;
+use serde_json::{Value, json};
+
+use super::*;
+
+const NO_TIME: Duration = Duration::ZERO;
+
+fn at(seq: u64) -> Cursor {
+    Cursor { epoch: Epoch::random([7; 8]), seq }
+}
+
+fn room(name: &str) -> RoomId {
+    RoomId::parse(name).unwrap()
+}
+
+fn text(message: &Value) -> Bytes {
+    frame::text(message.to_string().as_bytes())
+}
+
+fn control(n: u64) -> Bytes {
+    text(&json!({ "control": n }))
+}
+
+/// A batch of `count` events after `prev`, padded to at least so many bytes.
+fn batch(name: &str, prev: u64, cursor: u64, count: u32, bytes: usize) -> HeldBatch {
+    let (from, to, padding) = (at(prev), at(cursor), "x".repeat(bytes));
+    let message = json!({
+        "room": name, "prev": from, "cursor": to, "count": count, "padding": padding
+    });
+    HeldBatch { room: room(name), prev: from, cursor: to, frame: text(&message), count }
+}
+
+/// An outbox whose socket has taken half of a control frame numbered 0.
+fn stuck() -> Outbox {
+    let mut outbox = Outbox::default();
+    let frame = control(0);
+    let half = frame.len() / 2;
+    outbox.stuck(frame, half, NO_TIME);
+    outbox
+}
+
+/// Writes up to so many bytes, at most `chunk` at once; returns them.
+fn drain(outbox: &mut Outbox, budget: usize, chunk: usize) -> Vec<u8> {
+    let mut written = Vec::new();
+    let Ok(()) = outbox.drain(NO_TIME, |bytes| {
+        let count = bytes.len().min(chunk).min(budget - written.len());
+        written.extend_from_slice(&bytes[..count]);
+        Ok::<usize, Infallible>(count)
+    });
+    written
+}
+
+/// The whole frames at the start of a stream, each with its offset; and the rest.
+fn frames(stream: &[u8]) -> (Vec<(usize, Value)>, &[u8]) {
+    let mut frames = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = &stream[at..];
+        let (header, length) = match rest {
+            [0x81, 127, length @ ..] if length.len() >= 8 => {
+                (10, u64::from_be_bytes(*length.first_chunk().unwrap()) as usize)
+            }
+            [0x81, 126, length @ ..] if length.len() >= 2 => {
+                (4, usize::from(u16::from_be_bytes(*length.first_chunk().unwrap())))
+            }
+            [0x81, length @ ..=125, ..] => (2, usize::from(*length)),
+            [0x81, ..] | [] => return (frames, rest),
+            garbage => {
+                panic!("not the beginning of a frame: {:?}", &garbage[..garbage.len().min(9)])
+            }
+        };
+        if rest.len() < header + length {
+            return (frames, rest);
+        }
+        frames.push((at, serde_json::from_slice(&rest[header..header + length]).unwrap()));
+        at += header + length;
+    }
+}
+
+/// Everything that an outbox still writes, behind the half of control frame 0.
+fn rest(mut outbox: Outbox) -> Vec<Value> {
+    let frame = control(0);
+    let mut stream = frame[..frame.len() / 2].to_vec();
+    stream.extend(drain(&mut outbox, usize::MAX, usize::MAX));
+    assert!(outbox.is_empty());
+    let (frames, rest) = frames(&stream);
+    assert!(rest.is_empty(), "frames are whole");
+    assert_eq!(frames[0].1, json!({ "control": 0 }), "what was begun is finished first");
+    frames.into_iter().skip(1).map(|(_, message)| message).collect()
+}
+
+/// Messages in short: `c3` is a control frame, `a:5-7` a batch, `a?2-5=9` a gap of nine events.
+fn short(message: &Value) -> String {
+    let seq = |name: &str| message[name].as_str().unwrap().parse::<Cursor>().unwrap().seq;
+    let room = message["room"].as_str().unwrap_or_default();
+    if let Some(n) = message["control"].as_u64() {
+        format!("c{n}")
+    } else if message["type"] == "gap" {
+        assert_eq!(message["reason"], "slow");
+        format!("{room}?{}-{}={}", seq("from"), seq("to"), message["count"])
+    } else {
+        format!("{room}:{}-{}", seq("prev"), seq("cursor"))
+    }
+}
+
+fn owed(outbox: Outbox) -> String {
+    rest(outbox).iter().map(short).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_client_that_reads_costs_one_pointer() {
+    assert_eq!(size_of::<Outbox>(), size_of::<usize>());
+    let outbox = Outbox::default();
+    assert_eq!((outbox.is_empty(), outbox.stuck_since()), (true, None));
+}
+
+#[test]
+fn what_was_begun_is_finished_then_control_goes_before_batches() {
+    let mut outbox = stuck();
+    outbox.push_batch(batch("a", 0, 1, 1, 0));
+    outbox.push_control(control(1)).unwrap();
+    outbox.push_batch(batch("b", 0, 1, 1, 0));
+    outbox.push_control(control(2)).unwrap();
+    assert_eq!(owed(outbox), "c1 c2 a:0-1 b:0-1");
+}
+
+#[test]
+fn a_newer_batch_replaces_the_older_and_one_gap_tells_what_was_dropped() {
+    let mut outbox = stuck();
+    assert_eq!(outbox.push_batch(batch("a", 2, 5, 4, 0)), 0);
+    assert_eq!(outbox.push_batch(batch("a", 5, 6, 1, 0)), 4);
+    assert_eq!(outbox.push_batch(batch("a", 6, 9, 7, 0)), 1);
+    assert_eq!(outbox.push_batch(batch("b", 0, 3, 3, 0)), 0);
+    assert_eq!(owed(outbox), "a?2-6=5 a:6-9 b:0-3");
+}
+
+#[test]
+fn a_control_frame_may_go_between_a_gap_and_its_batch() {
+    let mut outbox = stuck();
+    outbox.push_batch(batch("a", 0, 1, 1, 0));
+    outbox.push_batch(batch("a", 1, 2, 1, 0));
+    let tail = control(0).len() - control(0).len() / 2;
+    assert_eq!(drain(&mut outbox, tail + 5, usize::MAX).len(), tail + 5);
+    outbox.push_control(control(1)).unwrap();
+    outbox.push_batch(batch("a", 2, 3, 1, 0));
+    let message = ServerMessage::Gap {
+        room: &room("a"),
+        from: at(0),
+        to: at(1),
+        count: 1,
+        reason: GapReason::Slow,
+    };
+    let mut stream = frame::text(&message.render())[..5].to_vec();
+    stream.extend(drain(&mut outbox, usize::MAX, usize::MAX));
+    let owed: Vec<_> = frames(&stream).0.iter().map(|(_, message)| short(message)).collect();
+    assert_eq!(owed, ["a?0-1=1", "c1", "a?1-2=1", "a:2-3"]);
+}
+
+#[test]
+fn batches_of_all_rooms_together_are_bounded_and_what_goes_is_told() {
+    let mut outbox = stuck();
+    let third = UNSENT_BYTES_MAX / 3;
+    let mut dropped = 0;
+    for name in ["a", "b", "c", "d"] {
+        dropped += outbox.push_batch(batch(name, 0, 1, 2, third));
+        assert!(outbox.0.as_ref().unwrap().batch_bytes <= UNSENT_BYTES_MAX);
+    }
+    assert_eq!((dropped, owed(outbox).as_str()), (4, "a?0-1=2 b?0-1=2 c:0-1 d:0-1"));
+}
+
+#[test]
+fn a_batch_above_the_bound_is_told_as_a_gap() {
+    let mut outbox = stuck();
+    assert_eq!(outbox.push_batch(batch("a", 0, 1, 2, UNSENT_BYTES_MAX)), 2);
+    assert_eq!(owed(outbox), "a?0-1=2");
+}
+
+#[test]
+fn a_full_control_lane_says_so_and_keeps_what_it_has() {
+    let mut outbox = stuck();
+    for n in 1..=CONTROL_LANE_MESSAGES_MAX as u64 {
+        assert_eq!(outbox.push_control(control(n)), Ok(()));
+    }
+    assert_eq!(outbox.push_control(control(999)), Err(Overflow));
+    assert_eq!(rest(outbox).len(), CONTROL_LANE_MESSAGES_MAX);
+
+    let mut outbox = stuck();
+    let half =
+        text(&json!({ "control": 1, "padding": "x".repeat(CONTROL_LANE_BYTES_MAX / 2 - 100) }));
+    outbox.push_control(half.clone()).unwrap();
+    outbox.push_control(half.clone()).unwrap();
+    assert_eq!(outbox.push_control(half), Err(Overflow));
+    outbox.push_control(control(2)).unwrap();
+    assert_eq!(owed(outbox), "c1 c1 c2");
+}
+
+#[test]
+fn a_room_that_was_left_is_owed_nothing() {
+    let mut outbox = stuck();
+    outbox.push_batch(batch("a", 0, 1, 1, 10));
+    outbox.push_batch(batch("a", 1, 2, 1, 10));
+    outbox.push_batch(batch("b", 0, 1, 1, 10));
+    outbox.forget_room(&room("a"));
+    outbox.forget_room(&room("c"));
+    outbox.push_batch(batch("a", 7, 8, 1, 10));
+    assert_eq!(owed(outbox), "b:0-1 a:7-8");
+}
+
+#[test]
+fn what_is_forgotten_frees_its_bytes() {
+    let mut outbox = stuck();
+    outbox.push_batch(batch("a", 0, 1, 1, 1_000));
+    outbox.push_batch(batch("b", 0, 1, 1, 1_000));
+    outbox.forget_room(&room("a"));
+    let one = batch("b", 0, 1, 1, 1_000).frame.len();
+    assert_eq!(outbox.0.as_ref().unwrap().batch_bytes, one);
+    outbox.forget_batches();
+    assert_eq!(outbox.0.as_ref().unwrap().batch_bytes, 0);
+    outbox.push_control(control(1)).unwrap();
+    assert_eq!(owed(outbox), "c1", "batches are forgotten, control is not");
+}
+
+#[test]
+fn of_everything_only_what_was_begun_cannot_be_forgotten() {
+    let mut outbox = stuck();
+    for n in 1..=CONTROL_LANE_MESSAGES_MAX as u64 {
+        outbox.push_control(control(n)).unwrap();
+    }
+    outbox.push_batch(batch("a", 0, 1, 1, 0));
+    outbox.forget_all();
+    assert_eq!(outbox.push_control(control(7)), Ok(()));
+    assert_eq!(owed(outbox), "c7");
+}
+
+#[test]
+fn a_client_is_stuck_since_it_last_took_a_byte() {
+    let mut outbox = Outbox::default();
+    let second = Duration::from_secs;
+    outbox.stuck(control(1), 0, second(3));
+    outbox.push_control(control(2)).unwrap();
+    outbox.push_batch(batch("a", 0, 1, 1, 0));
+    assert_eq!(outbox.stuck_since(), Some(second(3)));
+    let Ok(()) = outbox.drain(second(5), |_| Ok::<usize, Infallible>(0));
+    assert_eq!(outbox.stuck_since(), Some(second(3)), "it took nothing");
+    let mut budget = 1;
+    let Ok(()) = outbox.drain(second(7), |_| Ok::<usize, Infallible>(std::mem::take(&mut budget)));
+    assert_eq!(outbox.stuck_since(), Some(second(7)));
+    outbox.forget_all();
+    assert_eq!(outbox.stuck_since(), Some(second(7)));
+}
+
+#[test]
+fn an_error_of_the_socket_ends_the_draining() {
+    let mut outbox = stuck();
+    assert_eq!(outbox.drain(NO_TIME, |_| Err("gone")), Err("gone"));
+}
+
+const ROOMS: [&str; 3] = ["a", "b", "c"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Control,
+    Batch { room: usize, events: u32, bytes: usize },
+    Leave(usize),
+    Write { budget: usize, chunk: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let bytes = prop_oneof![8 => 0..400usize, 1 => 100_000..300_000usize];
+    let budget = prop_oneof![6 => 0..300usize, 2 => 300..3_000usize, 1 => Just(2_000_000)];
+    prop_oneof![
+        2 => Just(Step::Control),
+        6 => (0..ROOMS.len(), 0..9u32, bytes)
+            .prop_map(|(room, events, bytes)| Step::Batch { room, events, bytes }),
+        1 => (0..ROOMS.len()).prop_map(Step::Leave),
+        4 => (budget, 1..600usize).prop_map(|(budget, chunk)| Step::Write { budget, chunk }),
+    ]
+}
+
+/// A client that writes through its outbox, and everything that it was to be told.
+#[derive(Default)]
+struct Client {
+    outbox: Outbox,
+    stream: Vec<u8>,
+    controls: u64,
+    /// Where each control frame was pushed in the stream.
+    pushed: Vec<usize>,
+    /// How far each room has come, and how many events that were.
+    rooms: [(u64, u32); ROOMS.len()],
+    /// The cursor, count and place in the stream of the last leave of each room.
+    left: [(u64, u32, usize); ROOMS.len()],
+}
+
+impl Client {
+    /// Sends a frame at once, of which the socket takes the first few bytes.
+    fn write(&mut self, frame: Bytes, taken: usize) {
+        let taken = taken.min(frame.len());
+        self.stream.extend_from_slice(&frame[..taken]);
+        if taken < frame.len() {
+            self.outbox.stuck(frame, taken, NO_TIME);
+        }
+    }
+
+    fn step(&mut self, step: &Step, taken: usize) {
+        match *step {
+            Step::Control => {
+                self.pushed.push(self.stream.len());
+                let frame = control(self.controls);
+                self.controls += 1;
+                if self.outbox.is_empty() {
+                    self.write(frame, taken);
+                } else {
+                    self.outbox.push_control(frame).unwrap();
+                }
+            }
+            Step::Batch { room, events, bytes } => {
+                let (cursor, count) = &mut self.rooms[room];
+                let prev = *cursor;
+                *cursor += 1;
+                *count += events;
+                let batch = batch(ROOMS[room], prev, *cursor, events, bytes);
+                if self.outbox.is_empty() {
+                    self.write(batch.frame, taken);
+                } else {
+                    self.outbox.push_batch(batch);
+                    let backlog = self.outbox.0.as_ref().unwrap();
+                    assert!(backlog.batch_bytes <= UNSENT_BYTES_MAX);
+                    let held: usize =
+                        backlog.rooms.iter().flat_map(|r| &r.batch).map(|b| b.frame.len()).sum();
+                    assert_eq!(backlog.batch_bytes, held);
+                }
+            }
+            Step::Leave(room) => {
+                self.outbox.forget_room(&super::tests::room(ROOMS[room]));
+                let (cursor, count) = self.rooms[room];
+                self.left[room] = (cursor, count, self.stream.len());
+            }
+            Step::Write { budget, chunk } => {
+                let written = drain(&mut self.outbox, budget, chunk);
+                self.stream.extend(written);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// However little the socket takes at a time, the client sees whole frames in a legal order,
+    /// and knows of every event what became of it.
+    #[test]
+    fn a_slow_client_sees_whole_frames_in_order_and_its_account_closes(
+        steps in vec((step(), prop_oneof![0..200usize, Just(usize::MAX)]), 1..150)
+    ) {
+        let mut client = Client::default();
+        for (step, taken) in &steps {
+            client.step(step, *taken);
+        }
+        let written = drain(&mut client.outbox, usize::MAX, usize::MAX);
+        client.stream.extend(written);
+        prop_assert!(client.outbox.is_empty());
+
+        let (frames, rest) = frames(&client.stream);
+        prop_assert!(rest.is_empty(), "frames are whole");
+        let mut controls = 0;
+        // Where each room stands, and how many events it was told of since it was last left.
+        let mut told: [(u64, u64); ROOMS.len()] = Default::default();
+        for (offset, message) in &frames {
+            if let Some(n) = message["control"].as_u64() {
+                prop_assert_eq!(n, controls, "control frames come in order");
+                controls += 1;
+                continue;
+            }
+            let waiting = client.pushed.get(controls as usize);
+            prop_assert!(waiting.is_none_or(|pushed| pushed >= offset), "control goes first");
+            let room = ROOMS.iter().position(|name| message["room"] == *name).unwrap();
+            let seq = |name: &str| message[name].as_str().map(|c| c.parse::<Cursor>().unwrap().seq);
+            let (from, to) = (seq("prev").or(seq("from")).unwrap(), seq("cursor").or(seq("to")).unwrap());
+            let (left_at, _, left_offset) = client.left[room];
+            if from < left_at {
+                prop_assert!(*offset < left_offset, "nothing of a room begins after it was left");
+                continue;
+            }
+            let (cursor, count) = &mut told[room];
+            *cursor = (*cursor).max(left_at);
+            prop_assert_eq!(from, *cursor, "batches and gaps follow each other");
+            *cursor = to;
+            *count += message["count"].as_u64().unwrap();
+        }
+        prop_assert_eq!(controls, client.controls, "no control frame is dropped");
+        for ((told, rooms), left) in told.iter().zip(client.rooms).zip(client.left) {
+            prop_assert_eq!((told.0.max(left.0), told.1), (rooms.0, u64::from(rooms.1 - left.1)));
+        }
+    }
+}
