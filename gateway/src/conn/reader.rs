@@ -240,3 +240,6 @@ impl AsyncRead for Feed {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;
