@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, is_local};
+use crate::config::{Config, Faults, is_local};
 use crate::conn::acks::{self, ACKS_QUEUE};
 use crate::conn::context::Context;
 use crate::conn::reader::Reader;
@@ -26,15 +26,14 @@ use crate::dispatch;
 use crate::health::{Health, Pulse, Stage};
 use crate::http::admin::{self, Admin};
 use crate::http::api::Api;
+use crate::http::api::keys::Keys;
 use crate::http::listen;
 use crate::http::serve::Public;
 use crate::hub::{Hub, HubInbox, Hubs};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Reload};
 use crate::now::Clock;
 use crate::shard::{Control, Shard, ShardHandle, ShardInbox};
 
-/// After the last goodbye, clients have this long to go before they are cut off.
-const LEAVING: Duration = Duration::from_secs(10);
 /// Between two looks at what is awaited.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -63,6 +62,7 @@ pub struct Gateway {
     config: Config,
     health: Health,
     metrics: Arc<Metrics>,
+    keys: Keys,
     shards: Arc<[ShardHandle]>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
@@ -120,8 +120,10 @@ impl Gateway {
             let seat = ShardSeat { number, inbox, listener, pulse: pulse.clone() };
             threads.push(node.spawn_shard(seat)?);
         }
+        let keys = Keys::new(node.config.api_keys.clone());
         let back_side = BackSide {
             bus,
+            keys: keys.clone(),
             deliveries,
             inboxes: hub_inboxes,
             pulses: hub_pulses.to_vec(),
@@ -130,7 +132,7 @@ impl Gateway {
         };
         let Node { metrics, shards, config, .. } = node.clone();
         threads.push(node.spawn_back(back, back_side)?);
-        Ok(Self { public, admin, config, health, metrics, shards, phase, threads })
+        Ok(Self { public, admin, config, health, metrics, keys, shards, phase, threads })
     }
 
     /// Where clients connect.
@@ -141,6 +143,19 @@ impl Gateway {
     /// Where metrics, health and the server API are.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// Takes what can change without a restart from a configuration that was read anew: the keys
+    /// of the server API. With faults instead, everything stays as it is. Counted either way.
+    pub fn reload(&self, read: Result<&Config, &Faults>) {
+        let outcome = match read {
+            Ok(config) => {
+                self.keys.replace(config.api_keys.clone());
+                Reload::Applied
+            }
+            Err(_) => Reload::Refused,
+        };
+        self.metrics.reloaded(outcome);
     }
 
     /// Leaves politely: not ready, a pause for load balancers, no new clients, a goodbye to each
@@ -154,7 +169,7 @@ impl Gateway {
         for shard in self.shards.iter() {
             shard.control(Control::Drain { window_s: drain.window_s }).await;
         }
-        let patience = Duration::from_secs(u64::from(drain.window_s)) + LEAVING;
+        let patience = Duration::from_secs(u64::from(drain.window_s)) + drain.grace;
         let gone = async {
             while self.metrics.connections.get() > 0 {
                 tokio::time::sleep(LOOK).await;
@@ -205,6 +220,7 @@ struct ShardSeat {
 /// What the back thread is started with.
 struct BackSide {
     bus: Option<Bus>,
+    keys: Keys,
     deliveries: Deliveries,
     inboxes: Vec<HubInbox>,
     pulses: Vec<Pulse>,
@@ -285,7 +301,7 @@ impl Node {
     }
 
     async fn back(self, side: BackSide) -> anyhow::Result<()> {
-        let BackSide { bus, deliveries, inboxes, pulses, admin, health } = side;
+        let BackSide { bus, keys, deliveries, inboxes, pulses, admin, health } = side;
         let tasks = TaskTracker::new();
         for (inbox, pulse) in inboxes.into_iter().zip(pulses) {
             let (broker, shards) = (Arc::clone(&self.broker), Arc::clone(&self.shards));
@@ -301,7 +317,7 @@ impl Node {
         tasks.spawn(self.clone().prove_ready(canary, canary_seen, health.clone()));
 
         let api = Api {
-            keys: self.config.api_keys.clone().into(),
+            keys,
             broker: Arc::clone(&self.broker),
             hubs: self.hubs.clone(),
             clock: self.clock,

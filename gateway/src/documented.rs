@@ -16,7 +16,6 @@ macro_rules! documented {
 
         impl $name {
             /// What the comments of the fields say, by the field's name.
-            #[allow(dead_code, reason = "the reference is being written")]
             pub(crate) const DOCS: $crate::documented::Docs =
                 $crate::documented::Docs(&[$((stringify!($field), concat!($($doc, "\n"),+)),)+]);
         }
@@ -26,11 +25,9 @@ macro_rules! documented {
 pub(crate) use documented;
 
 /// The comments of a struct's fields.
-#[allow(dead_code, reason = "the reference is being written")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Docs(pub(crate) &'static [(&'static str, &'static str)]);
 
-#[allow(dead_code, reason = "the reference is being written")]
 impl Docs {
     /// The comment of a field, without indentation; empty if there is no such field.
     pub(crate) fn of(self, field: &str) -> String {

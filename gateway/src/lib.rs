@@ -7,7 +7,7 @@
 //! | 1 | `room`, `client` | the rules: machines without clock, tasks or sockets |
 //! | 2 | `hub`, `shard`, `conn`, `dispatch` | the tasks that drive them |
 //! | 3 | `http` | the edge: listening, upgrades, pages, metrics, server API |
-//! | 4 | [`config`], [`app`] | assemble, run, drain |
+//! | 4 | [`config`], [`app`], [`reload`] | assemble, run, reload, drain |
 //!
 //! `ARCHITECTURE.md` follows one danmaku through them.
 
@@ -22,6 +22,7 @@ mod http;
 mod hub;
 mod metrics;
 mod now;
+pub mod reload;
 mod room;
 pub mod secret;
 mod shard;

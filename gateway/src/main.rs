@@ -1,28 +1,65 @@
-//! Starts a gateway and drains it at the first signal.
+//! Starts a gateway, reloads its configuration at SIGHUP, and drains it at the first signal to
+//! end.
+
+use std::io::Write as _;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use gateway::app::Gateway;
-use gateway::config::{Args, Config};
-use gateway::telemetry::{Log, LogFilter};
+use gateway::config::{self, Loaded, Sources, Wish};
+use gateway::reload::Reloader;
+use gateway::telemetry::Log;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The exit code when the configuration cannot be used; clap's for a wrong flag is the same.
+const UNUSABLE: u8 = 2;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let sources =
+        Sources::new(std::env::args_os(), std::env::vars_os()).unwrap_or_else(|error| error.exit());
+    match sources.wish() {
+        Wish::Reference => return print(&config::reference()),
+        Wish::Sample => return print(&config::sample()),
+        Wish::Print | Wish::Run => {}
+    }
+    match sources.load() {
+        Ok(loaded) if sources.wish() == Wish::Print => print(&loaded.render()),
+        Ok(loaded) => run(sources, loaded),
+        Err(faults) => {
+            writeln!(std::io::stderr(), "{faults}")?;
+            Ok(ExitCode::from(UNUSABLE))
+        }
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print")?;
+    Ok(ExitCode::SUCCESS)
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let filter = std::env::var("BARRAGE_LOG").ok().and_then(|text| LogFilter::parse(&text));
-    let _log = Log::start(&filter.unwrap_or_default());
-    let config = Config::new(Args::parse())?;
+async fn run(sources: Sources, loaded: Loaded) -> anyhow::Result<ExitCode> {
+    let Loaded { config, warnings, .. } = loaded;
+    let log = Log::start(&config.log);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let mut reloader = Reloader::new(sources, log, config.clone());
     let gateway = Gateway::start(config)?;
     let (public, admin) = (gateway.public_address(), gateway.admin_address());
     tracing::info!(%public, %admin, "started");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reloader.reload(&gateway),
+        }
     }
     tokio::select! {
         () = gateway.drain() => tracing::info!("drained"),
@@ -30,5 +67,5 @@ async fn main() -> anyhow::Result<()> {
         _ = terminate.recv() => tracing::info!("stopped by a second signal"),
         _ = interrupt.recv() => tracing::info!("stopped by a second signal"),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

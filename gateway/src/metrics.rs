@@ -39,6 +39,7 @@ pub(crate) struct Metrics {
     pub(crate) pings: IntCounter,
     queue_full: IntCounterVec,
     http: IntCounterVec,
+    config_reloads: IntCounterVec,
     pub(crate) ready: IntGauge,
 }
 
@@ -77,6 +78,12 @@ impl Metrics {
         let r = &registry;
         let build = gauge(r, "barrage_build_info", "Always 1; the version is that of the binary")?;
         build.set(1);
+        let config_reloads =
+            counters(r, "barrage_config_reloads_total", "Reloads of the configuration", "outcome")?;
+        for outcome in [Reload::Applied, Reload::Refused] {
+            // An alert sees the first one only if it is not the beginning of the series.
+            config_reloads.with_label_values(&[outcome.text()]).inc_by(0);
+        }
         Ok(Self {
             connections: gauge(r, "barrage_connections", "WebSocket connections held now")?,
             connections_total: counter(r, "barrage_connections_total", "Connections accepted")?,
@@ -125,6 +132,7 @@ impl Metrics {
                 "queue",
             )?,
             http: counters(r, "barrage_http_requests_total", "HTTP requests answered", "status")?,
+            config_reloads,
             ready: gauge(r, "barrage_ready", "1 while this gateway is ready for clients")?,
             registry,
         })
@@ -179,6 +187,10 @@ impl Metrics {
         self.queue_full.with_label_values(&[queue]).inc();
     }
 
+    pub(crate) fn reloaded(&self, outcome: Reload) {
+        self.config_reloads.with_label_values(&[outcome.text()]).inc();
+    }
+
     pub(crate) fn http(&self, status: u16) {
         let status = match status {
             100..200 => "1xx",
@@ -188,6 +200,24 @@ impl Metrics {
             _ => "5xx",
         };
         self.http.with_label_values(&[status]).inc();
+    }
+}
+
+/// What a reload of the configuration has led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reload {
+    /// What can change without a restart is as the sources say.
+    Applied,
+    /// The sources have faults: everything is as it was.
+    Refused,
+}
+
+impl Reload {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+        }
     }
 }
 

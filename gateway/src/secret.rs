@@ -3,7 +3,6 @@
 use std::fmt;
 
 /// What stands for a secret wherever the configuration is shown.
-#[allow(dead_code, reason = "the reference is being written")]
 pub(crate) const SHOWN: &str = "(set)";
 
 /// A text that is never shown.

@@ -7,7 +7,7 @@ mod support;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use gateway::config::{Args, Config};
+use gateway::config::Config;
 use protocol::select::Budget;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
@@ -511,14 +511,8 @@ async fn everything_is_below_the_base_path() {
 
 #[tokio::test]
 async fn without_development_strangers_are_refused() {
-    let args = <Args as clap::Parser>::parse_from([
-        "barrage-gateway",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-    ]);
-    let closed = Config::new(args).unwrap();
+    let flags = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let closed = Config::from_flags(&flags).unwrap();
     let gateway = TestGateway::with(|config| *config = closed).await;
     let upgrade = [
         ("Connection", "Upgrade"),

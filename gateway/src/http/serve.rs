@@ -43,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 documented! {
     /// How the public side is set up.
-    #[derive(Debug, Clone)]
+    #[derive(Debug, Clone, Default)]
     pub struct PublicRules {
         /// The path below which everything is served, such as `/live`; empty for none, which is the
         /// default. It must be the path that a proxy in front passes on: with another one every

@@ -22,9 +22,10 @@ const SUBPROTOCOL: &str = "barrage.v1";
 const KEY_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// What connections without a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Anonymous {
     /// Nothing: they are refused.
+    #[default]
     Refused,
     /// Watch, and publish as well.
     Chat,

@@ -1,0 +1,54 @@
+//! What no setting can judge by itself: contradictions, and what stands in other files.
+
+use std::path::Path;
+
+use crate::config::Config;
+use crate::config::fault::{Fault, Origin};
+use crate::config::file::text_of;
+use crate::config::kind::is_key;
+use crate::config::settings::SETTINGS;
+use crate::secret::Secret;
+
+/// What is wrong although every value is fine by itself, as key and reason.
+pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let shown = |key: &str| {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key);
+        setting.and_then(|setting| setting.kind.show(config)).unwrap_or_default()
+    };
+    if config.timing.ping_timeout_s <= config.timing.ping_interval_s {
+        let interval = shown("clients.ping_interval");
+        found.push((
+            "clients.ping_timeout",
+            format!("must be longer than clients.ping_interval = {interval}"),
+        ));
+    }
+    if config.listen == config.admin_listen && config.listen.port() != 0 {
+        let listen = shown("listen");
+        found.push(("admin.listen", format!("must be another address than listen = {listen}")));
+    }
+    found
+}
+
+/// The keys of a file, one a line.
+///
+/// # Errors
+/// The file cannot be read, holds no key, or something that is none; without the keys.
+pub(super) fn keys_of(path: &Path) -> Result<Vec<Secret>, Vec<Fault>> {
+    let fault = |line, why: String| {
+        let origin = Origin::File { path: path.to_owned(), line };
+        Fault { origin, key: String::new(), value: None, why }
+    };
+    let text = text_of(path).map_err(|why| vec![fault(None, why)])?;
+    let lines = text.lines().map(str::trim).enumerate();
+    let keys: Vec<_> = lines.filter(|(_, l)| !l.is_empty() && !l.starts_with('#')).collect();
+    let faults: Vec<_> = keys.iter().filter(|(_, key)| !is_key(key)).collect();
+    if !faults.is_empty() {
+        let why = "a key must be visible ASCII, without spaces";
+        return Err(faults.iter().map(|(n, _)| fault(Some(n + 1), why.to_owned())).collect());
+    }
+    if keys.is_empty() {
+        return Err(vec![fault(None, "holds no key".to_owned())]);
+    }
+    Ok(keys.into_iter().map(|(_, key)| Secret::new(key)).collect())
+}

@@ -1,0 +1,275 @@
+//! Types of settings: how texts become a field of the configuration, and how it is shown.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use humantime::{format_duration, parse_duration};
+
+use crate::client::admission::Rate;
+use crate::config::Config;
+use crate::secret::{SHOWN, Secret};
+use crate::telemetry::LogFilter;
+
+/// The form of a value in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Text,
+    Number,
+    Switch,
+}
+
+impl Shape {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "a text in quotes",
+            Self::Number => "a whole number without quotes",
+            Self::Switch => "true or false without quotes",
+        }
+    }
+}
+
+/// The field that a setting fills.
+type Field<T> = fn(&mut Config) -> &mut T;
+type Set = Box<dyn Fn(&mut Config, &[String]) -> Result<(), String> + Send + Sync>;
+type Show = Box<dyn Fn(&Config) -> Option<String> + Send + Sync>;
+type Same = Box<dyn Fn(&Config, &Config) -> bool + Send + Sync>;
+
+/// The type of a setting.
+pub(super) struct Kind {
+    /// What may stand there, for people.
+    pub(super) says: String,
+    /// What may stand in a file.
+    pub(super) shapes: &'static [Shape],
+    /// Whether there may be several values: a flag that is repeated, a variable with commas, an
+    /// array in a file.
+    pub(super) is_list: bool,
+    pub(super) is_secret: bool,
+    set: Set,
+    show: Show,
+    same: Same,
+}
+
+impl Kind {
+    /// Puts what was given into its place.
+    ///
+    /// # Errors
+    /// What should have been given instead.
+    pub(super) fn set(&self, config: &mut Config, texts: &[String]) -> Result<(), String> {
+        (self.set)(config, texts)
+    }
+
+    /// The value as it stands in a file; none if there is none. Secrets are not shown.
+    pub(super) fn show(&self, config: &Config) -> Option<String> {
+        (self.show)(config)
+    }
+
+    /// Whether two configurations agree in this setting.
+    pub(super) fn same(&self, a: &Config, b: &Config) -> bool {
+        (self.same)(a, b)
+    }
+
+    /// One value. `parse` and `show` are for a value as it stands in a file.
+    fn one<T: PartialEq + Clone + 'static>(
+        says: String,
+        shapes: &'static [Shape],
+        field: Field<T>,
+        parse: impl Fn(&str) -> Option<T> + Send + Sync + 'static,
+        show: impl Fn(&T) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let wanted = format!("must be {says}");
+        Self {
+            says,
+            shapes,
+            is_list: false,
+            is_secret: false,
+            set: Box::new(move |config, texts| {
+                let [text] = texts else { return Err("one value is wanted".to_owned()) };
+                *field(config) = parse(text).ok_or_else(|| wanted.clone())?;
+                Ok(())
+            }),
+            show: Box::new(move |config| show(field(&mut config.clone()))),
+            same: Box::new(move |a, b| *field(&mut a.clone()) == *field(&mut b.clone())),
+        }
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn switch(field: Field<bool>) -> Kind {
+    let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    };
+    let says = "`true` or `false`".to_owned();
+    Kind::one(says, &[Shape::Switch], field, parse, |on| Some(on.to_string()))
+}
+
+/// A whole number.
+pub(super) fn count<N>(range: RangeInclusive<N>, field: Field<N>) -> Kind
+where
+    N: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    let says = format!("a whole number from {} to {}", range.start(), range.end());
+    let parse = move |text: &str| text.parse().ok().filter(|n| range.contains(n));
+    Kind::one(says, &[Shape::Number], field, parse, |n| Some(n.to_string()))
+}
+
+/// A whole number, or `auto` for one that is found out on the machine.
+pub(super) fn count_or_auto(
+    range: RangeInclusive<u16>,
+    auto: fn() -> u16,
+    field: Field<u16>,
+) -> Kind {
+    let says = format!("`auto` or a whole number from {} to {}", range.start(), range.end());
+    let parse = move |text: &str| match text {
+        "auto" => Some(auto()),
+        text => text.parse().ok().filter(|n| range.contains(n)),
+    };
+    Kind::one(says, &[Shape::Number, Shape::Text], field, parse, |n| Some(n.to_string()))
+}
+
+/// A time in milliseconds, as a bare number or with its unit.
+pub(super) fn millis(range: RangeInclusive<u32>, field: Field<u32>) -> Kind {
+    let says = format!(
+        "milliseconds from {} to {}, or a time with its unit such as `250ms`",
+        range.start(),
+        range.end()
+    );
+    let parse = move |text: &str| {
+        let ms = text.parse().ok().or_else(|| {
+            let time =
+                parse_duration(text).ok().filter(|time| time.subsec_nanos() % 1_000_000 == 0);
+            u32::try_from(time?.as_millis()).ok()
+        });
+        ms.filter(|ms| range.contains(ms))
+    };
+    Kind::one(says, &[Shape::Number, Shape::Text], field, parse, |ms| Some(ms.to_string()))
+}
+
+/// A time with its unit.
+pub(super) fn time(range: RangeInclusive<Duration>, field: Field<Duration>) -> Kind {
+    let says = format!("a time from {} to {}", written(*range.start()), written(*range.end()));
+    let parse = move |text: &str| parse_duration(text).ok().filter(|time| range.contains(time));
+    Kind::one(says, &[Shape::Text], field, parse, |time| Some(quoted(&written(*time))))
+}
+
+/// A time with its unit, in whole seconds.
+pub(super) fn seconds(range: RangeInclusive<u32>, field: Field<u32>) -> Kind {
+    let in_full = |s: u32| written(Duration::from_secs(s.into()));
+    let (from, to) = (in_full(*range.start()), in_full(*range.end()));
+    let says = format!("a time in whole seconds from {from} to {to}");
+    let parse = move |text: &str| {
+        let time = parse_duration(text).ok().filter(|time| time.subsec_nanos() == 0)?;
+        u32::try_from(time.as_secs()).ok().filter(|s| range.contains(s))
+    };
+    Kind::one(says, &[Shape::Text], field, parse, move |s| Some(quoted(&in_full(*s))))
+}
+
+/// So many in a time.
+pub(super) fn rate(field: Field<Rate>) -> Kind {
+    const BURST: RangeInclusive<u32> = 1..=1_000_000;
+    const PERIOD: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+    let parse = |text: &str| {
+        let (burst, period) = text.split_once("per").or_else(|| text.split_once('/'))?;
+        let burst = burst.trim().parse().ok().filter(|burst| BURST.contains(burst))?;
+        let period = parse_duration(period.trim()).ok().filter(|time| PERIOD.contains(time))?;
+        Some(Rate { burst, period })
+    };
+    let show = |rate: &Rate| Some(quoted(&format!("{} per {}", rate.burst, written(rate.period))));
+    let says = format!(
+        "`N per TIME`, with N from {} to {} and TIME from {} to {}",
+        BURST.start(),
+        BURST.end(),
+        written(*PERIOD.start()),
+        written(*PERIOD.end())
+    );
+    Kind::one(says, &[Shape::Text], field, parse, show)
+}
+
+/// One of some words.
+pub(super) fn choice<T>(words: &'static [(&'static str, T)], field: Field<T>) -> Kind
+where
+    T: PartialEq + Copy + Send + Sync + 'static,
+{
+    let names: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+    let parse = |text: &str| words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    let show =
+        |value: &T| words.iter().find(|(_, known)| known == value).map(|(word, _)| quoted(word));
+    Kind::one(names.join(" or "), &[Shape::Text], field, parse, show)
+}
+
+/// An address with its port.
+pub(super) fn address(field: Field<SocketAddr>) -> Kind {
+    let says = "an address and a port such as `127.0.0.1:8080` or `[::1]:8080`".to_owned();
+    let show = |address: &SocketAddr| Some(quoted(&address.to_string()));
+    Kind::one(says, &[Shape::Text], field, |text| text.parse().ok(), show)
+}
+
+/// The path of an address, without a slash at its end.
+pub(super) fn path(field: Field<String>) -> Kind {
+    let says =
+        "empty, or begin with `/` and hold letters, digits, `-`, `_`, `.` and `/` only".to_owned();
+    let parse = |text: &str| {
+        let path = text.trim_end_matches('/');
+        let is_fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/');
+        let is_path = path.is_empty() || (path.starts_with('/') && path.bytes().all(is_fine));
+        is_path.then(|| path.to_owned())
+    };
+    Kind::one(says, &[Shape::Text], field, parse, |path| Some(quoted(path)))
+}
+
+/// The name of a file.
+pub(super) fn file(field: Field<Option<PathBuf>>) -> Kind {
+    let parse = |text: &str| (!text.is_empty()).then(|| Some(PathBuf::from(text)));
+    let show = |path: &Option<PathBuf>| Some(quoted(&path.as_ref()?.display().to_string()));
+    Kind::one("the name of a file".to_owned(), &[Shape::Text], field, parse, show)
+}
+
+/// What is logged.
+pub(super) fn log_filter(field: Field<LogFilter>) -> Kind {
+    let says = "a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or levels by module \
+                such as `info,gateway::shard=trace`";
+    let show = |filter: &LogFilter| Some(quoted(filter.text()));
+    Kind::one(says.to_owned(), &[Shape::Text], field, LogFilter::parse, show)
+}
+
+/// Secrets, such as keys while they are rotated.
+pub(super) fn secrets(field: Field<Vec<Secret>>) -> Kind {
+    let says = "visible ASCII, and not empty; several while rotating".to_owned();
+    Kind {
+        says,
+        shapes: &[Shape::Text],
+        is_list: true,
+        is_secret: true,
+        set: Box::new(move |config, texts| {
+            if texts.is_empty() || !texts.iter().all(|text| is_key(text)) {
+                return Err("a key must be visible ASCII, and not empty".to_owned());
+            }
+            *field(config) = texts.iter().map(Secret::new).collect();
+            Ok(())
+        }),
+        show: Box::new(move |config| {
+            let is_set = !field(&mut config.clone()).is_empty();
+            is_set.then(|| quoted(SHOWN))
+        }),
+        same: Box::new(move |a, b| *field(&mut a.clone()) == *field(&mut b.clone())),
+    }
+}
+
+/// Whether it can stand behind `Authorization: Bearer`.
+pub(super) fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn written(time: Duration) -> String {
+    format_duration(time).to_string()
+}
+
+/// A text as it stands in a TOML file; what JSON escapes is escaped there in the same way.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,192 @@
+//! Every setting, declared once.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::client::session::{PaidFromClients, SessionRules};
+use crate::config::kind::{self, Kind};
+use crate::config::{Config, DrainRules, cores};
+use crate::http::api::keys::ApiRules;
+use crate::http::serve::PublicRules;
+use crate::http::upgrade::Anonymous;
+use crate::room::RoomSettings;
+use crate::shard::ShardRules;
+
+/// The slowest tick that still feels live.
+const TICK_MS_MAX: u32 = 60_000;
+const HOUR_S: u32 = 3600;
+
+/// One setting.
+pub(super) struct Setting {
+    /// Its key in the file; with `BARRAGE_` before it, in capitals and with `_` for `.`, its
+    /// name in the environment.
+    pub(super) key: &'static str,
+    /// Its flag, for the few that scripts rely on.
+    pub(super) flag: Option<Flag>,
+    /// Another name in the environment: that of its flag.
+    pub(super) env_alias: Option<&'static str>,
+    pub(super) kind: Kind,
+    /// What it does, and what breaks when it is too low or too high.
+    pub(super) doc: String,
+    /// The default in words, where it depends on the machine.
+    pub(super) default_says: Option<&'static str>,
+    /// A value to show in the sample where the default is none.
+    pub(super) example: &'static str,
+    /// Whether a reload is enough; otherwise it needs a restart.
+    pub(super) is_reloadable: bool,
+}
+
+/// A flag of the command line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flag {
+    /// Without its dashes.
+    pub(super) name: &'static str,
+    /// What stands for its value in the help; none if it has no value.
+    pub(super) value: Option<&'static str>,
+}
+
+impl Setting {
+    fn new(key: &'static str, kind: Kind, doc: String) -> Self {
+        Self {
+            key,
+            flag: None,
+            env_alias: None,
+            kind,
+            doc,
+            default_says: None,
+            example: "",
+            is_reloadable: false,
+        }
+    }
+
+    fn flag(self, name: &'static str, value: &'static str) -> Self {
+        let value = (!value.is_empty()).then_some(value);
+        Self { flag: Some(Flag { name, value }), ..self }
+    }
+
+    fn reloadable(self) -> Self {
+        Self { is_reloadable: true, ..self }
+    }
+
+    /// Its names in the environment, the proper one first.
+    pub(super) fn env_names(&self) -> impl Iterator<Item = String> {
+        let proper = format!("BARRAGE_{}", self.key.to_ascii_uppercase().replace('.', "_"));
+        [proper].into_iter().chain(self.env_alias.map(str::to_owned))
+    }
+}
+
+/// Every setting, in the order of the reference: those of the file's top first, then by section.
+pub(super) static SETTINGS: LazyLock<Vec<Setting>> =
+    LazyLock::new(|| [top(), admin(), rooms(), clients(), drain()].into_iter().flatten().collect());
+
+fn top() -> Vec<Setting> {
+    let doc = |field| Config::DOCS.of(field);
+    let public = |field| PublicRules::DOCS.of(field);
+    let shards = kind::count_or_auto(1..=1024, cores, |c| &mut c.shards);
+    vec![
+        Setting::new("dev", kind::switch(|c| &mut c.dev), doc("dev")).flag("dev", ""),
+        Setting::new("listen", kind::address(|c| &mut c.listen), doc("listen"))
+            .flag("listen", "ADDR"),
+        Setting {
+            default_says: Some("\"auto\""),
+            ..Setting::new("shards", shards, doc("shards")).flag("shards", "N")
+        },
+        Setting::new("base_path", kind::path(|c| &mut c.public.base_path), public("base_path"))
+            .flag("base-path", "PATH"),
+        Setting::new(
+            "anonymous",
+            kind::choice(&[("refused", Anonymous::Refused), ("chat", Anonymous::Chat)], |c| {
+                &mut c.public.anonymous
+            }),
+            public("anonymous"),
+        )
+        .flag("anonymous", "WHAT"),
+        Setting::new("log", kind::log_filter(|c| &mut c.log), doc("log")).reloadable(),
+    ]
+}
+
+fn admin() -> Vec<Setting> {
+    let doc = |field| ApiRules::DOCS.of(field);
+    vec![
+        Setting::new(
+            "admin.listen",
+            kind::address(|c| &mut c.admin_listen),
+            Config::DOCS.of("admin_listen"),
+        )
+        .flag("admin-listen", "ADDR"),
+        Setting {
+            example: "[\"the-key\"]",
+            ..Setting::new("api.key", kind::secrets(|c| &mut c.api.keys), doc("keys"))
+                .flag("api-key", "KEY")
+                .reloadable()
+        },
+        Setting {
+            example: "\"/etc/barrage/api-keys\"",
+            ..Setting::new("api.key_file", kind::file(|c| &mut c.api.key_file), doc("key_file"))
+                .reloadable()
+        },
+    ]
+}
+
+fn rooms() -> Vec<Setting> {
+    let tick = kind::millis(1..=TICK_MS_MAX, |c| &mut c.hub.room.tick_ms);
+    vec![
+        Setting {
+            env_alias: Some("BARRAGE_TICK_MS"),
+            ..Setting::new("rooms.tick_ms", tick, RoomSettings::DOCS.of("tick_ms"))
+                .flag("tick", "MS")
+        },
+        Setting::new(
+            "rooms.chat_per_s",
+            kind::count(1..=10_000, |c| &mut c.hub.room.budget.chat),
+            "Chats and ambient events that a room sends per second; what is over it is left out and \
+             counted, the same on every gateway. Default: 40, about what a screen shows before \
+             comments lie on top of each other. Lower leaves out chats that people would have \
+             read; higher costs every viewer's traffic for what nobody can read."
+                .to_owned(),
+        ),
+        Setting::new(
+            "rooms.higher_per_s",
+            kind::count(1..=10_000, |c| &mut c.hub.room.budget.higher),
+            "What is added to the budget per second for the classes above chat (gifts, paid, \
+             system). Default: 10. Chat cannot use it; they can use what chat leaves. Lower makes \
+             paid events wait for later slots; higher crowds the screen."
+                .to_owned(),
+        ),
+    ]
+}
+
+fn clients() -> Vec<Setting> {
+    let session = |field| SessionRules::DOCS.of(field);
+    let shard = |field| ShardRules::DOCS.of(field);
+    let paid = kind::choice(
+        &[("refused", PaidFromClients::Refused), ("allowed", PaidFromClients::Allowed)],
+        |c| &mut c.session.paid_from_clients,
+    );
+    let publishes = kind::rate(|c| &mut c.session.publishes);
+    let likes = kind::rate(|c| &mut c.session.likes);
+    let interval = kind::seconds(1..=HOUR_S, |c| &mut c.timing.ping_interval_s);
+    let timeout = kind::seconds(2..=2 * HOUR_S, |c| &mut c.timing.ping_timeout_s);
+    let stuck = kind::seconds(1..=HOUR_S, |c| &mut c.timing.stuck_s);
+    vec![
+        Setting::new("clients.publishes", publishes, session("publishes")),
+        Setting::new("clients.likes", likes, session("likes")),
+        Setting::new("clients.paid", paid, session("paid_from_clients")),
+        Setting::new("clients.ping_interval", interval, shard("ping_interval_s")),
+        Setting::new("clients.ping_timeout", timeout, shard("ping_timeout_s")),
+        Setting::new("clients.stuck", stuck, shard("stuck_s")),
+    ]
+}
+
+fn drain() -> Vec<Setting> {
+    const DELAY_MAX: Duration = Duration::from_secs(600);
+    let doc = |field| DrainRules::DOCS.of(field);
+    let delay = kind::time(Duration::ZERO..=DELAY_MAX, |c| &mut c.drain.delay);
+    let window = kind::seconds(0..=HOUR_S, |c| &mut c.drain.window_s);
+    let grace = kind::time(Duration::ZERO..=DELAY_MAX, |c| &mut c.drain.grace);
+    vec![
+        Setting::new("drain.delay", delay, doc("delay")),
+        Setting::new("drain.window", window, doc("window_s")),
+        Setting::new("drain.grace", grace, doc("grace")),
+    ]
+}
