@@ -26,7 +26,7 @@ use crate::dispatch;
 use crate::health::{Health, Pulse, Stage};
 use crate::http::admin::{self, Admin};
 use crate::http::api::Api;
-use crate::http::api::keys::Keys;
+use crate::http::api::keys::ApiKeys;
 use crate::http::listen;
 use crate::http::serve::Public;
 use crate::hub::{Hub, HubInbox, Hubs};
@@ -62,7 +62,7 @@ pub struct Gateway {
     config: Config,
     health: Health,
     metrics: Arc<Metrics>,
-    keys: Keys,
+    api_keys: ApiKeys,
     shards: Arc<[ShardHandle]>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
@@ -120,10 +120,10 @@ impl Gateway {
             let seat = ShardSeat { number, inbox, listener, pulse: pulse.clone() };
             threads.push(node.spawn_shard(seat)?);
         }
-        let keys = Keys::new(node.config.api_keys.clone());
+        let api_keys = ApiKeys::new(node.config.api_keys.clone());
         let back_side = BackSide {
             bus,
-            keys: keys.clone(),
+            api_keys: api_keys.clone(),
             deliveries,
             inboxes: hub_inboxes,
             pulses: hub_pulses.to_vec(),
@@ -132,7 +132,7 @@ impl Gateway {
         };
         let Node { metrics, shards, config, .. } = node.clone();
         threads.push(node.spawn_back(back, back_side)?);
-        Ok(Self { public, admin, config, health, metrics, keys, shards, phase, threads })
+        Ok(Self { public, admin, config, health, metrics, api_keys, shards, phase, threads })
     }
 
     /// Where clients connect.
@@ -150,7 +150,7 @@ impl Gateway {
     pub fn reload(&self, read: Result<&Config, &Faults>) {
         let outcome = match read {
             Ok(config) => {
-                self.keys.replace(config.api_keys.clone());
+                self.api_keys.replace(config.api_keys.clone());
                 Reload::Applied
             }
             Err(_) => Reload::Refused,
@@ -220,7 +220,7 @@ struct ShardSeat {
 /// What the back thread is started with.
 struct BackSide {
     bus: Option<Bus>,
-    keys: Keys,
+    api_keys: ApiKeys,
     deliveries: Deliveries,
     inboxes: Vec<HubInbox>,
     pulses: Vec<Pulse>,
@@ -301,7 +301,7 @@ impl Node {
     }
 
     async fn back(self, side: BackSide) -> anyhow::Result<()> {
-        let BackSide { bus, keys, deliveries, inboxes, pulses, admin, health } = side;
+        let BackSide { bus, api_keys, deliveries, inboxes, pulses, admin, health } = side;
         let tasks = TaskTracker::new();
         for (inbox, pulse) in inboxes.into_iter().zip(pulses) {
             let (broker, shards) = (Arc::clone(&self.broker), Arc::clone(&self.shards));
@@ -317,7 +317,7 @@ impl Node {
         tasks.spawn(self.clone().prove_ready(canary, canary_seen, health.clone()));
 
         let api = Api {
-            keys,
+            keys: api_keys,
             broker: Arc::clone(&self.broker),
             hubs: self.hubs.clone(),
             clock: self.clock,

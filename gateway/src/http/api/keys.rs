@@ -27,9 +27,9 @@ documented! {
 
 /// The keys that are valid now.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Keys(Arc<ArcSwap<Vec<Secret>>>);
+pub(crate) struct ApiKeys(Arc<ArcSwap<Vec<Secret>>>);
 
-impl Keys {
+impl ApiKeys {
     pub(crate) fn new(keys: Vec<Secret>) -> Self {
         let valid = Self::default();
         valid.replace(keys);
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn replaced_keys_are_valid_no_longer() {
-        let keys = Keys::new(vec![Secret::new("old"), Secret::new("new")]);
+        let keys = ApiKeys::new(vec![Secret::new("old"), Secret::new("new")]);
         assert!(keys.allow("old") && keys.allow("new") && !keys.allow("ne"));
         keys.replace(vec![Secret::new("new")]);
         assert!(!keys.allow("old") && keys.allow("new") && !keys.allow(""));

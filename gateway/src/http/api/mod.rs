@@ -17,7 +17,7 @@ use protocol::ids::RoomId;
 use protocol::refusal::{Code, Refusal};
 use serde::Serialize;
 
-use crate::http::api::keys::Keys;
+use crate::http::api::keys::ApiKeys;
 use crate::hub::Hubs;
 use crate::metrics::Metrics;
 use crate::now::Clock;
@@ -25,7 +25,7 @@ use crate::now::Clock;
 /// What the server API works with.
 #[derive(Clone)]
 pub(crate) struct Api {
-    pub(crate) keys: Keys,
+    pub(crate) keys: ApiKeys,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) hubs: Hubs,
     pub(crate) clock: Clock,
