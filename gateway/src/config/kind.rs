@@ -239,22 +239,38 @@ pub(super) fn log_filter(field: Field<LogFilter>) -> Kind {
 
 /// Secrets, such as keys while they are rotated.
 pub(super) fn secrets(field: Field<Vec<Secret>>) -> Kind {
-    let says = "visible ASCII, and not empty; several while rotating".to_owned();
+    let says = "visible ASCII, without spaces, and not empty; several while rotating";
+    let parse = |text: &str| is_key(text).then(|| Secret::new(text));
+    let kind = many(says, field, parse, |_| SHOWN.to_owned());
+    let show = move |config: &Config| {
+        let is_set = !field(&mut config.clone()).is_empty();
+        is_set.then(|| quoted(SHOWN))
+    };
+    Kind { is_secret: true, show: Box::new(show), ..kind }
+}
+
+/// Several values of a kind. `says` is said of each.
+pub(super) fn many<T: PartialEq + 'static>(
+    says: &str,
+    field: Field<Vec<T>>,
+    parse: impl Fn(&str) -> Option<T> + Send + Sync + 'static,
+    show: impl Fn(&T) -> String + Send + Sync + 'static,
+) -> Kind {
+    let wanted = format!("each must be {says}");
     Kind {
-        says,
+        says: says.to_owned(),
         shapes: &[Shape::Text],
         is_list: true,
-        is_secret: true,
+        is_secret: false,
         set: Box::new(move |config, texts| {
-            if texts.is_empty() || !texts.iter().all(|text| is_key(text)) {
-                return Err("a key must be visible ASCII, and not empty".to_owned());
-            }
-            *field(config) = texts.iter().map(Secret::new).collect();
+            let values = texts.iter().map(|text| parse(text)).collect::<Option<_>>();
+            *field(config) = values.ok_or_else(|| wanted.clone())?;
             Ok(())
         }),
         show: Box::new(move |config| {
-            let is_set = !field(&mut config.clone()).is_empty();
-            is_set.then(|| quoted(SHOWN))
+            let mut config = config.clone();
+            let shown: Vec<_> = field(&mut config).iter().map(|one| quoted(&show(one))).collect();
+            Some(format!("[{}]", shown.join(", ")))
         }),
         same: Box::new(move |a, b| *field(&mut a.clone()) == *field(&mut b.clone())),
     }
