@@ -6,6 +6,8 @@
 
 mod schedule;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -97,5 +99,13 @@ impl Hubs {
         // The upper half of the hash: the lower bits choose the tick's phase.
         let upper = (room.stable_hash() >> 32) as usize;
         &self.0[upper % self.0.len()]
+    }
+}
+
+#[cfg(test)]
+impl HubInbox {
+    /// What dispatch hands over next.
+    pub(crate) async fn next_delivery(&mut self) -> Option<(RoomId, RoomDelivery)> {
+        self.deliveries.recv().await
     }
 }

@@ -193,6 +193,11 @@ impl Hub {
     }
 
     fn try_verb(&mut self, verb: Verb) {
+        if !self.refused.is_empty() {
+            // Behind those: a room may have been given up and opened since.
+            self.refused.push(verb);
+            return;
+        }
         let done = match &verb {
             Verb::Subscribe(room) => self.broker.subscribe(room),
             Verb::Unsubscribe(room) => self.broker.unsubscribe(room),
@@ -203,14 +208,10 @@ impl Hub {
         }
     }
 
-    /// Tries what was refused again, in order: a room may have been given up and opened since.
+    /// Tries what was refused again, in order.
     fn retry_refused(&mut self) {
         for verb in std::mem::take(&mut self.refused) {
-            if self.refused.is_empty() {
-                self.try_verb(verb);
-            } else {
-                self.refused.push(verb);
-            }
+            self.try_verb(verb);
         }
     }
 
@@ -227,6 +228,8 @@ impl Hub {
             // The schedule may hold a room that was forgotten, or one that has had this turn.
             let Some(state) = self.rooms.get_mut(room) else { continue };
             if state.due_ms().is_none_or(|due_ms| due_ms > now.unix_ms) {
+                // What it was booked for may have gone, and it relied on this booking since.
+                self.reschedule(room);
                 continue;
             }
             state.turn(now, effects);

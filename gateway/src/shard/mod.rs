@@ -148,3 +148,16 @@ impl ShardHandle {
         let _ = self.rooms.send(command).await;
     }
 }
+
+#[cfg(test)]
+impl ShardInbox {
+    /// What a hub hands over next.
+    pub(crate) async fn next_room(&mut self) -> Option<RoomCommand> {
+        self.rooms.recv().await
+    }
+
+    /// What is asked next on behalf of a connection.
+    pub(crate) async fn next_control(&mut self) -> Option<Control> {
+        self.control.recv().await
+    }
+}
