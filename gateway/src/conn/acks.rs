@@ -78,3 +78,128 @@ async fn wait(ack: AwaitedAck) -> (Address, Bytes, Duration) {
     };
     (address, frame::text(&message), since)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::ShardInbox;
+    use protocol::ids::BootId;
+    use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
+
+    type Answer = oneshot::Sender<Result<Ack, PublishError>>;
+
+    /// The task, its queue, and the shard that it tells.
+    struct Stage {
+        acks: mpsc::Sender<AwaitedAck>,
+        shard: ShardInbox,
+        task: JoinHandle<()>,
+        metrics: Arc<Metrics>,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let (handle, shard) = ShardHandle::channel();
+            let (acks, inbox) = mpsc::channel(ACKS_QUEUE);
+            let metrics = Arc::new(Metrics::new().unwrap());
+            let task = tokio::spawn(run(inbox, handle, Clock::anchored(0), Arc::clone(&metrics)));
+            Self { acks, shard, task, metrics }
+        }
+
+        /// Awaits an ack for the command of the given number.
+        async fn await_ack(&self, number: u64) -> Answer {
+            let (answer, pending) = PendingAck::channel();
+            self.acks.send(awaited(number, pending)).await.unwrap();
+            answer
+        }
+
+        /// What the shard is to send next: the slot of the client, and the message.
+        async fn told(&mut self) -> (u32, String) {
+            let Some(Control::Send { address, frame }) = self.shard.next_control().await else {
+                panic!("an ack is a message")
+            };
+            let header = if frame[1] < 126 { 2 } else { 4 };
+            (address.slot, String::from_utf8(frame[header..].to_vec()).unwrap())
+        }
+    }
+
+    fn awaited(number: u64, pending: PendingAck) -> AwaitedAck {
+        let slot = number as u32;
+        let address = Address { boot: BootId::random([1; 8]), shard: 0, slot, generation: 1 };
+        let event = Bytes::from_static(br#"{"n":1}"#);
+        AwaitedAck { address, id: RequestId::new(number), event, pending, since: Duration::ZERO }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sender_learns_what_became_of_its_event() {
+        let mut stage = Stage::new();
+        stage.await_ack(1).await.send(Ok(Ack { stored: true })).unwrap();
+        let stored = r#"{"type":"ack","id":1,"stored":true,"event":{"n":1}}"#;
+        assert_eq!(stage.told().await, (1, stored.to_owned()));
+        stage.await_ack(2).await.send(Ok(Ack { stored: false })).unwrap();
+        let live = r#"{"type":"ack","id":2,"stored":false,"event":{"n":1}}"#;
+        assert_eq!(stage.told().await, (2, live.to_owned()));
+        stage.await_ack(3).await.send(Err(PublishError::Unavailable)).unwrap();
+        let (slot, message) = stage.told().await;
+        assert_eq!(slot, 3);
+        assert!(message.starts_with(r#"{"type":"error","id":3,"code":"unavailable""#), "{message}");
+        assert!(message.contains(r#""retry_after_ms":1000"#), "{message}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ack_that_nobody_will_give_any_more_reads_as_unavailable() {
+        let mut stage = Stage::new();
+        drop(stage.await_ack(1).await);
+        assert!(stage.told().await.1.contains(r#""code":"unavailable""#));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_ack_does_not_hold_up_others() {
+        let mut stage = Stage::new();
+        let slow = stage.await_ack(1).await;
+        stage.await_ack(2).await.send(Ok(Ack { stored: true })).unwrap();
+        assert_eq!(stage.told().await.0, 2);
+        slow.send(Ok(Ack { stored: true })).unwrap();
+        assert_eq!(stage.told().await.0, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_with_the_last_ack_after_the_last_connection() {
+        let mut stage = Stage::new();
+        let answer = stage.await_ack(1).await;
+        let Stage { acks, task, .. } = &mut stage;
+        *acks = mpsc::channel(1).0;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!task.is_finished(), "one is still awaited");
+        answer.send(Ok(Ack { stored: true })).unwrap();
+        assert_eq!(stage.told().await.0, 1);
+        stage.task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_to_the_ack_is_measured() {
+        let mut stage = Stage::new();
+        let answer = stage.await_ack(1).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        answer.send(Ok(Ack { stored: true })).unwrap();
+        stage.told().await;
+        let seconds = &stage.metrics.ack_seconds;
+        assert_eq!((seconds.get_sample_count(), seconds.get_sample_sum()), (1, 1.5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_acks_are_awaited_and_then_connections_wait() {
+        let mut stage = Stage::new();
+        let mut answers = Vec::new();
+        for n in 1..=(AWAITED_MAX + ACKS_QUEUE) as u64 {
+            answers.push(stage.await_ack(n).await);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (_, pending) = PendingAck::channel();
+        assert!(stage.acks.try_send(awaited(99_999, pending)).is_err(), "the queue is full");
+        answers.remove(7).send(Ok(Ack { stored: true })).unwrap();
+        assert_eq!(stage.told().await.0, 8);
+        let (_, pending) = PendingAck::channel();
+        stage.acks.send(awaited(99_999, pending)).await.unwrap();
+    }
+}

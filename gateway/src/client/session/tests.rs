@@ -165,9 +165,9 @@ fn a_danmaku_becomes_an_event_of_its_user_and_moment() {
 #[test]
 fn a_key_gives_the_same_event_id_every_time() {
     let json = r#"{"type":"publish","room":"demo","key":"k","body":{"text":"hi"}}"#;
-    let id = |effect: Effect<'_>| match effect {
-        Effect::Publish { event, .. } => event.id,
-        other => panic!("{other:?}"),
+    let id = |effect: Effect<'_>| {
+        let Effect::Publish { event, .. } = effect else { panic!("{effect:?}") };
+        event.id
     };
     let expected = EventId::keyed("42", &RoomId::parse("demo").unwrap(), "k");
     assert_eq!(say(&mut seated(Rights::Chat), json, id), expected);

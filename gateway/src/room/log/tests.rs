@@ -44,10 +44,8 @@ fn numbers<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<u64> {
 
 /// What is known to be missed: events and how many were left out.
 fn known(past: Past) -> (Vec<u64>, u32) {
-    match past {
-        Past::Known(missed) => (numbers(&missed.events), missed.left_out.total()),
-        other => panic!("{other:?}"),
-    }
+    let Past::Known(missed) = past else { panic!("{past:?}") };
+    (numbers(&missed.events), missed.left_out.total())
 }
 
 #[test]

@@ -157,18 +157,12 @@ impl Driven {
 
     /// Takes the answers; other effects stay.
     pub(crate) fn take_answers(&mut self) -> Vec<Answer> {
-        self.take_if(|effect| match effect {
-            Effect::Answer(answer) => Ok(answer),
-            other => Err(other),
-        })
+        self.take_if(|it| if let Effect::Answer(answer) = it { Ok(answer) } else { Err(it) })
     }
 
     /// Takes the frames; other effects stay.
     pub(crate) fn take_frames(&mut self) -> Vec<RoomFrame> {
-        self.take_if(|effect| match effect {
-            Effect::Frame(frame) => Ok(frame),
-            other => Err(other),
-        })
+        self.take_if(|it| if let Effect::Frame(frame) = it { Ok(frame) } else { Err(it) })
     }
 
     pub(crate) fn take_if<T>(&mut self, take: impl Fn(Effect) -> Result<T, Effect>) -> Vec<T> {

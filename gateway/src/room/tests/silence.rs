@@ -16,10 +16,7 @@ fn states(told: &[Told]) -> Vec<(Option<u64>, Option<u64>)> {
 }
 
 fn reports(driven: &mut Driven) -> Vec<Counts> {
-    driven.take_if(|effect| match effect {
-        Effect::Report(counts) => Ok(counts),
-        other => Err(other),
-    })
+    driven.take_if(|it| if let Effect::Report(counts) = it { Ok(counts) } else { Err(it) })
 }
 
 #[test]
