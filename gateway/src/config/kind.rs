@@ -42,6 +42,8 @@ type Same = Box<dyn Fn(&Config, &Config) -> bool + Send + Sync>;
 pub(super) struct Kind {
     /// What may stand there, for people.
     pub(super) says: String,
+    /// A value that is no default, as a text; empty if the setting has to give one.
+    pub(super) example: String,
     /// What may stand in a file.
     pub(super) shapes: &'static [Shape],
     /// Whether there may be several values: a flag that is repeated, a variable with commas, an
@@ -72,9 +74,10 @@ impl Kind {
         (self.same)(a, b)
     }
 
-    /// One value. `parse` and `show` are for a value as it stands in a file.
+    /// One value. `show` is for a value as it stands in a file.
     fn one<T: PartialEq + Clone + 'static>(
         says: String,
+        example: impl Into<String>,
         shapes: &'static [Shape],
         field: Field<T>,
         parse: impl Fn(&str) -> Option<T> + Send + Sync + 'static,
@@ -83,6 +86,7 @@ impl Kind {
         let wanted = format!("must be {says}");
         Self {
             says,
+            example: example.into(),
             shapes,
             is_list: false,
             is_secret: false,
@@ -105,7 +109,7 @@ pub(super) fn switch(field: Field<bool>) -> Kind {
         _ => None,
     };
     let says = "`true` or `false`".to_owned();
-    Kind::one(says, &[Shape::Switch], field, parse, |on| Some(on.to_string()))
+    Kind::one(says, "true", &[Shape::Switch], field, parse, |on| Some(on.to_string()))
 }
 
 /// A whole number.
@@ -114,8 +118,9 @@ where
     N: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
 {
     let says = format!("a whole number from {} to {}", range.start(), range.end());
+    let example = range.end().to_string();
     let parse = move |text: &str| text.parse().ok().filter(|n| range.contains(n));
-    Kind::one(says, &[Shape::Number], field, parse, |n| Some(n.to_string()))
+    Kind::one(says, example, &[Shape::Number], field, parse, |n| Some(n.to_string()))
 }
 
 /// A whole number, or `auto` for one that is found out on the machine.
@@ -125,11 +130,12 @@ pub(super) fn count_or_auto(
     field: Field<u16>,
 ) -> Kind {
     let says = format!("`auto` or a whole number from {} to {}", range.start(), range.end());
+    let example = range.end().to_string();
     let parse = move |text: &str| match text {
         "auto" => Some(auto()),
         text => text.parse().ok().filter(|n| range.contains(n)),
     };
-    Kind::one(says, &[Shape::Number, Shape::Text], field, parse, |n| Some(n.to_string()))
+    Kind::one(says, example, &[Shape::Number, Shape::Text], field, parse, |n| Some(n.to_string()))
 }
 
 /// A time in milliseconds, as a bare number or with its unit.
@@ -139,6 +145,7 @@ pub(super) fn millis(range: RangeInclusive<u32>, field: Field<u32>) -> Kind {
         range.start(),
         range.end()
     );
+    let example = range.end().to_string();
     let parse = move |text: &str| {
         let ms = text.parse().ok().or_else(|| {
             let time =
@@ -147,14 +154,15 @@ pub(super) fn millis(range: RangeInclusive<u32>, field: Field<u32>) -> Kind {
         });
         ms.filter(|ms| range.contains(ms))
     };
-    Kind::one(says, &[Shape::Number, Shape::Text], field, parse, |ms| Some(ms.to_string()))
+    Kind::one(says, example, &[Shape::Number, Shape::Text], field, parse, |ms| Some(ms.to_string()))
 }
 
 /// A time with its unit.
 pub(super) fn time(range: RangeInclusive<Duration>, field: Field<Duration>) -> Kind {
     let says = format!("a time from {} to {}", written(*range.start()), written(*range.end()));
+    let example = written(*range.end());
     let parse = move |text: &str| parse_duration(text).ok().filter(|time| range.contains(time));
-    Kind::one(says, &[Shape::Text], field, parse, |time| Some(quoted(&written(*time))))
+    Kind::one(says, example, &[Shape::Text], field, parse, |time| Some(quoted(&written(*time))))
 }
 
 /// A time with its unit, in whole seconds.
@@ -166,7 +174,7 @@ pub(super) fn seconds(range: RangeInclusive<u32>, field: Field<u32>) -> Kind {
         let time = parse_duration(text).ok().filter(|time| time.subsec_nanos() == 0)?;
         u32::try_from(time.as_secs()).ok().filter(|s| range.contains(s))
     };
-    Kind::one(says, &[Shape::Text], field, parse, move |s| Some(quoted(&in_full(*s))))
+    Kind::one(says, to, &[Shape::Text], field, parse, move |s| Some(quoted(&in_full(*s))))
 }
 
 /// So many in a time.
@@ -187,7 +195,7 @@ pub(super) fn rate(field: Field<Rate>) -> Kind {
         written(*PERIOD.start()),
         written(*PERIOD.end())
     );
-    Kind::one(says, &[Shape::Text], field, parse, show)
+    Kind::one(says, "7 per 3s", &[Shape::Text], field, parse, show)
 }
 
 /// One of some words.
@@ -199,14 +207,15 @@ where
     let parse = |text: &str| words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     let show =
         |value: &T| words.iter().find(|(_, known)| known == value).map(|(word, _)| quoted(word));
-    Kind::one(names.join(" or "), &[Shape::Text], field, parse, show)
+    let last = words.last().map_or("", |(word, _)| *word);
+    Kind::one(names.join(" or "), last, &[Shape::Text], field, parse, show)
 }
 
 /// An address with its port.
 pub(super) fn address(field: Field<SocketAddr>) -> Kind {
     let says = "an address and a port such as `127.0.0.1:8080` or `[::1]:8080`".to_owned();
     let show = |address: &SocketAddr| Some(quoted(&address.to_string()));
-    Kind::one(says, &[Shape::Text], field, |text| text.parse().ok(), show)
+    Kind::one(says, "[::]:443", &[Shape::Text], field, |text| text.parse().ok(), show)
 }
 
 /// The path of an address, without a slash at its end.
@@ -219,14 +228,14 @@ pub(super) fn path(field: Field<String>) -> Kind {
         let is_path = path.is_empty() || (path.starts_with('/') && path.bytes().all(is_fine));
         is_path.then(|| path.to_owned())
     };
-    Kind::one(says, &[Shape::Text], field, parse, |path| Some(quoted(path)))
+    Kind::one(says, "/live", &[Shape::Text], field, parse, |path| Some(quoted(path)))
 }
 
 /// The name of a file.
 pub(super) fn file(field: Field<Option<PathBuf>>) -> Kind {
     let parse = |text: &str| (!text.is_empty()).then(|| Some(PathBuf::from(text)));
     let show = |path: &Option<PathBuf>| Some(quoted(&path.as_ref()?.display().to_string()));
-    Kind::one("the name of a file".to_owned(), &[Shape::Text], field, parse, show)
+    Kind::one("the name of a file".to_owned(), "", &[Shape::Text], field, parse, show)
 }
 
 /// What is logged.
@@ -234,7 +243,7 @@ pub(super) fn log_filter(field: Field<LogFilter>) -> Kind {
     let says = "a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or levels by module \
                 such as `info,gateway::shard=trace`";
     let show = |filter: &LogFilter| Some(quoted(filter.text()));
-    Kind::one(says.to_owned(), &[Shape::Text], field, LogFilter::parse, show)
+    Kind::one(says.to_owned(), "debug", &[Shape::Text], field, LogFilter::parse, show)
 }
 
 /// Secrets, such as keys while they are rotated.
@@ -259,6 +268,7 @@ pub(super) fn many<T: PartialEq + 'static>(
     let wanted = format!("each must be {says}");
     Kind {
         says: says.to_owned(),
+        example: String::new(),
         shapes: &[Shape::Text],
         is_list: true,
         is_secret: false,

@@ -1,6 +1,7 @@
 //! What operators read about the settings, made from their declarations.
 
 use crate::config::Config;
+use crate::config::kind::quoted;
 use crate::config::settings::{SETTINGS, Setting};
 
 /// How wide the lines of comments in the sample are.
@@ -67,7 +68,8 @@ pub fn sample() -> String {
         let name = setting.key.rsplit('.').next().unwrap_or_default();
         text.push_str(&match default_of(setting, &Config::default()) {
             Some(value) => format!("#{name} = {value}\n"),
-            None => format!("#{name} = {}\n", setting.example),
+            None if setting.kind.is_list => format!("#{name} = [{}]\n", quoted(&setting.example)),
+            None => format!("#{name} = {}\n", quoted(&setting.example)),
         });
     }
     text

@@ -30,8 +30,8 @@ pub(super) struct Setting {
     pub(super) doc: String,
     /// The default in words, where it depends on the machine.
     pub(super) default_says: Option<&'static str>,
-    /// A value to show in the sample where the default is none.
-    pub(super) example: &'static str,
+    /// A value that is no default, as a text: for the sample and for tests.
+    pub(super) example: String,
     /// Whether a reload is enough; otherwise it needs a restart.
     pub(super) is_reloadable: bool,
 }
@@ -47,6 +47,7 @@ pub(super) struct Flag {
 
 impl Setting {
     fn new(key: &'static str, kind: Kind, doc: String) -> Self {
+        let example = kind.example.clone();
         Self {
             key,
             flag: None,
@@ -54,7 +55,7 @@ impl Setting {
             kind,
             doc,
             default_says: None,
-            example: "",
+            example,
             is_reloadable: false,
         }
     }
@@ -115,13 +116,13 @@ fn admin() -> Vec<Setting> {
         )
         .flag("admin-listen", "ADDR"),
         Setting {
-            example: "[\"the-key\"]",
+            example: "the-key".to_owned(),
             ..Setting::new("api.key", kind::secrets(|c| &mut c.api.keys), doc("keys"))
                 .flag("api-key", "KEY")
                 .reloadable()
         },
         Setting {
-            example: "\"/etc/barrage/api-keys\"",
+            example: "/etc/barrage/api-keys".to_owned(),
             ..Setting::new("api.key_file", kind::file(|c| &mut c.api.key_file), doc("key_file"))
                 .reloadable()
         },
