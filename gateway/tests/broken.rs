@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use protocol::deflate::Deflater;
 use rand::{Rng as _, RngExt as _};
 use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use support::client::TestClient;
@@ -23,6 +23,10 @@ use support::seed::seeded;
 use support::{events, soon, until};
 
 const ROOM: &str = "demo";
+/// A request that begins a WebSocket.
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// A gateway with one shard, and clients on it who only want their danmaku.
 struct Scene {
@@ -293,16 +297,12 @@ async fn bytes_may_come_one_by_one_or_all_at_once() {
 async fn what_is_sent_right_behind_the_upgrade_is_heard() {
     let scene = Scene::set().await;
     let to = scene.gateway.public;
-    let head = format!(
-        "GET /ws HTTP/1.1\r\nHost: {to}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
     let ping = Frame::text(r#"{"type":"ping","id":9}"#).bytes();
     // Nothing, a part of a frame, a frame, and more than one are there with the head.
     for early in [0, 3, ping.len(), ping.len() + 3, 2 * ping.len()] {
         let mut stream = TcpStream::connect(to).await.unwrap();
         let two = [ping.as_slice(), &ping].concat();
-        stream.write_all(&[head.as_bytes(), &two[..early]].concat()).await.unwrap();
+        stream.write_all(&[UPGRADE.as_bytes(), &two[..early]].concat()).await.unwrap();
         let mut client = RawClient::over(stream).await;
         client.until("welcome", |memory| memory.first("welcome").cloned()).await;
         client.write(&two[early..]).await;
@@ -312,6 +312,37 @@ async fn what_is_sent_right_behind_the_upgrade_is_heard() {
         };
         client.until("two pongs", both).await;
     }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_used_for_pages_may_become_a_websocket() {
+    let scene = Scene::set().await;
+    let to = scene.gateway.public;
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    for method in ["GET", "HEAD"] {
+        let page = format!("{method} /client.json HTTP/1.1\r\nHost: {to}\r\n\r\n");
+        stream.write_all(page.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let length = soon("the answer", async {
+            loop {
+                stream.read_buf(&mut answer).await.unwrap();
+                if let Some(answer) = support::http::parse(&answer) {
+                    let length: usize = answer.header("content-length").unwrap().parse().unwrap();
+                    let expected = if method == "HEAD" { 0 } else { length };
+                    if answer.body.len() >= expected {
+                        assert_eq!((answer.status, answer.body.len()), (200, expected));
+                        return length;
+                    }
+                }
+            }
+        });
+        assert!(length.await > 0, "{method}");
+    }
+    stream.write_all(UPGRADE.as_bytes()).await.unwrap();
+    let mut client = RawClient::over(stream).await;
+    client.join(ROOM).await;
+    drop(client);
     scene.end().await;
 }
 
@@ -500,7 +531,6 @@ async fn heads_that_do_not_come_are_not_waited_for() {
 
 /// Sends a part of a head, then a byte now and then, until the other side gives up.
 async fn exchange_slowly(to: std::net::SocketAddr, head: &str) -> Option<Answer> {
-    use tokio::io::AsyncReadExt as _;
     let mut stream = TcpStream::connect(to).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     let (mut read, mut write) = stream.split();

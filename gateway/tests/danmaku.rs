@@ -7,15 +7,20 @@ mod support;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use gateway::config::Config;
+use gateway::config::{Args, Config};
 use protocol::select::Budget;
+use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
 use support::client::{Dial, TestClient};
 use support::fabric::TestBus;
+use support::frames::Frame;
 use support::gateway::{TICK_MS, TestGateway};
-use support::http;
+use support::memory::Memory;
+use support::raw::RawClient;
+use support::seed::seeded;
+use support::{events, http, until};
 
 #[tokio::test]
 async fn two_clients_see_each_others_danmaku_soon() {
@@ -113,6 +118,90 @@ async fn a_join_brings_as_much_history_as_it_asks_for_oldest_first() {
     ann.publish("demo", "新的").await;
     bob.hears("demo", "新的").await;
     assert_eq!(bob.memory.account("demo").texts(), ["新的"]);
+    gateway.end().await;
+}
+
+/// Long answers are shared, and come in two parts behind a head of each client's own.
+#[tokio::test]
+async fn a_long_history_comes_whole_to_many_at_once() {
+    let gateway = TestGateway::with(|config| config.hub.room.budget = Budget::UNLIMITED).await;
+    let long: Vec<Value> =
+        (0..100).map(|n| events::chat("demo", &format!("{n:03}{}", "长".repeat(190)))).collect();
+    let said = gateway.api.publish_all(&long).await;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(gateway.client().await);
+    }
+    for client in &mut clients {
+        let join = json!({ "type": "join", "room": "demo", "history": 100 });
+        client.command(join).await;
+        client.command(json!({ "type": "ping" })).await;
+    }
+    for client in &mut clients {
+        let joined = client.until("joined", |memory| memory.first("joined").cloned()).await;
+        assert_eq!(joined["events"].as_array().unwrap(), &said);
+        assert!(joined.to_string().len() > 50_000);
+        client.assert_lives().await;
+    }
+    let mut compressing = RawClient::compressing(gateway.public).await;
+    let join = json!({ "type": "join", "room": "demo", "history": 100 });
+    let joined = compressing.ask(join).await;
+    assert_eq!(joined["events"].as_array().unwrap(), &said);
+    gateway.end().await;
+}
+
+/// Joins and leaves pass through several hands; whatever is asked for without waiting for an
+/// answer, what was asked last counts.
+#[tokio::test]
+async fn joins_and_leaves_that_do_not_wait_for_answers_end_as_the_last_one_says() {
+    const ROOMS: [&str; 3] = ["甲", "乙", "丙"];
+    let mut random = seeded();
+    let gateway = TestGateway::start().await;
+    for round in 0..40 {
+        let mut client = RawClient::dial(gateway.public, "", None).await;
+        let mut seated = [false; 3];
+        let mut bytes = Vec::new();
+        let commands = random.random_range(1..40);
+        for id in 1..=commands {
+            let room = random.random_range(0..ROOMS.len());
+            let join: bool = random.random();
+            let kind = if join { "join" } else { "leave" };
+            let command = json!({ "type": kind, "room": ROOMS[room], "id": id });
+            bytes.extend(Frame::text(&command.to_string()).bytes());
+            seated[room] = join;
+        }
+        client.write(&bytes).await;
+        for room in ROOMS {
+            gateway.api.publish(room, events::chat(room, "之间")).await;
+        }
+        // A join that was overtaken by a leave is not answered; the last of each room is.
+        client.command_with_id(commands + 1, json!({ "type": "ping" })).await;
+        client.until("a pong", |memory| memory.reply(commands + 1).cloned()).await;
+        for (room, is_seated) in ROOMS.into_iter().zip(seated) {
+            let text = format!("之后 {round}");
+            let online = u64::from(is_seated);
+            until("the number of viewers", || async {
+                let info = gateway.api.get(&format!("/v1/rooms/{}", http::percent(room))).await;
+                (info.json()["online"] == online).then_some(())
+            })
+            .await;
+            gateway.api.publish(room, events::chat(room, &text)).await;
+            if is_seated {
+                let heard = |memory: &Memory| memory.accounts.get(room)?.find(&text).map(|_| ());
+                client.until(&text, heard).await;
+                client.memory.account(room).assert_closes();
+            }
+        }
+        client.send(&Frame::close(1000)).await;
+        assert_eq!(client.ends().await, Some(1000));
+        for (room, is_seated) in ROOMS.into_iter().zip(seated) {
+            let account = client.memory.accounts.get(room);
+            let heard = account.and_then(|account| account.find(&format!("之后 {round}")));
+            assert_eq!(heard.is_some(), is_seated, "{room}");
+        }
+        drop(client);
+        gateway.until_metric("barrage_connections", "", |count| count == 0.0).await;
+    }
     gateway.end().await;
 }
 

@@ -215,6 +215,35 @@ async fn a_slow_client_in_many_rooms_is_told_the_gap_of_each() {
     gateway.end().await;
 }
 
+/// What is told of a room's state is not an event, so nothing is missing when it is replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_client_is_told_no_gap_for_a_room_without_events() {
+    const QUIET: &str = "quiet";
+    let gateway = TestGateway::with(|config| {
+        config.shards = 1;
+        config.hub.room.budget = Budget::UNLIMITED;
+    })
+    .await;
+    let mut slow = sleeper(&gateway).await;
+    slow.join(QUIET).await;
+    flood(&gateway.api, 5).await;
+    gateway.until_metric("barrage_stuck_total", "", |count| count > 0.0).await;
+    let mut liking = gateway.viewer(QUIET).await;
+    let like = json!({ "type": "publish", "room": QUIET, "kind": "like" });
+    for likes in 1..=5 {
+        liking.ask(like.clone()).await;
+        let told =
+            |memory: &support::memory::Memory| (memory.account(QUIET).likes == likes).then_some(());
+        liking.until("the likes", told).await;
+    }
+    let all = |memory: &support::memory::Memory| (memory.account(QUIET).likes == 5).then_some(());
+    slow.until("5 likes", all).await;
+    let account = slow.memory.account(QUIET);
+    assert!(account.gaps.is_empty());
+    account.assert_closes();
+    gateway.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_clients_that_never_read_take_little_memory() {
     const CLIENTS: usize = 100;

@@ -176,6 +176,10 @@ impl Backlog {
         let backlog = &mut self.rooms[at];
         let Some(batch) = backlog.batch.take() else { return 0 };
         self.batch_bytes -= batch.frame.len();
+        if batch.count == 0 && batch.prev == batch.cursor {
+            // It told nothing but the room's state.
+            return 0;
+        }
         let gap = backlog.gap.get_or_insert(Gap { from: batch.prev, to: batch.cursor, count: 0 });
         gap.to = batch.cursor;
         gap.count += batch.count;

@@ -119,12 +119,17 @@ impl RawClient {
     }
 
     /// Sends a command with a number of its own; returns the number.
-    pub(crate) async fn command(&mut self, mut command: Value) -> u64 {
+    pub(crate) async fn command(&mut self, command: Value) -> u64 {
         let id = self.next_id;
-        self.next_id += 1;
+        self.command_with_id(id, command).await;
+        id
+    }
+
+    /// Sends a command with a given number.
+    pub(crate) async fn command_with_id(&mut self, id: u64, mut command: Value) {
+        self.next_id = id + 1;
         command["id"] = json!(id);
         self.send(&Frame::text(&command.to_string())).await;
-        id
     }
 
     /// Sends a command and waits for its reply.
