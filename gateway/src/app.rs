@@ -23,6 +23,7 @@ use crate::conn::acks::{self, ACKS_QUEUE};
 use crate::conn::context::Context;
 use crate::conn::reader::Reader;
 use crate::dispatch;
+use crate::doorman::Doorman;
 use crate::health::{Health, Pulse, Stage};
 use crate::http::admin::{self, Admin};
 use crate::http::api::Api;
@@ -111,7 +112,8 @@ impl Gateway {
         let (hub_pulses, shard_pulses) = pulses.split_at(shard_count);
         let health = Health::new(pulses.clone());
         let (phase, phases) = watch::channel(Phase::Running);
-        let node = Node { clock, metrics, broker, shards, hubs, config, phases };
+        let doorman = Doorman::new(config.guests, clock, Arc::clone(&metrics));
+        let node = Node { clock, metrics, doorman, broker, shards, hubs, config, phases };
 
         let mut threads = Vec::new();
         let on_shards = shard_inboxes.into_iter().zip(listeners).zip(shard_pulses).enumerate();
@@ -202,6 +204,7 @@ impl Drop for Gateway {
 struct Node {
     clock: Clock,
     metrics: Arc<Metrics>,
+    doorman: Arc<Doorman>,
     broker: Arc<dyn Broker>,
     shards: Arc<[ShardHandle]>,
     hubs: Hubs,
@@ -255,6 +258,8 @@ impl Node {
         let context = Rc::new(Context {
             clock: self.clock,
             session: self.config.session,
+            guests: self.config.guests,
+            doorman: Arc::clone(&self.doorman),
             timing,
             node: self.broker.boot().to_string(),
             shard: handle,

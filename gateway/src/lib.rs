@@ -5,7 +5,7 @@
 //! | floor | modules | what they do |
 //! | --- | --- | --- |
 //! | 1 | `room`, `client` | the rules: machines without clock, tasks or sockets |
-//! | 2 | `hub`, `shard`, `conn`, `dispatch` | the tasks that drive them |
+//! | 2 | `hub`, `shard`, `conn`, `dispatch`, `doorman` | the tasks that drive them |
 //! | 3 | `http` | the edge: listening, upgrades, pages, metrics, server API |
 //! | 4 | [`config`], [`app`], [`reload`] | assemble, run, reload, drain |
 //!
@@ -17,6 +17,7 @@ pub mod config;
 mod conn;
 mod dispatch;
 mod documented;
+mod doorman;
 mod health;
 mod http;
 mod hub;

@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     pub(crate) connections_total: IntCounter,
     closes: IntCounterVec,
+    turned_away: IntCounterVec,
     refusals: IntCounterVec,
     accepted: IntCounterVec,
     pub(crate) likes: IntCounter,
@@ -88,6 +89,12 @@ impl Metrics {
             connections: gauge(r, "barrage_connections", "WebSocket connections held now")?,
             connections_total: counter(r, "barrage_connections_total", "Connections accepted")?,
             closes: counters(r, "barrage_closes_total", "Connections ended", "reason")?,
+            turned_away: counters(
+                r,
+                "barrage_turned_away_total",
+                "Connections and requests refused before they became clients",
+                "reason",
+            )?,
             refusals: counters(r, "barrage_refusals_total", "Commands refused", "code")?,
             accepted: counters(r, "barrage_events_accepted_total", "Events accepted", "class")?,
             likes: counter(r, "barrage_likes_total", "Likes counted")?,
@@ -148,6 +155,10 @@ impl Metrics {
 
     pub(crate) fn closed(&self, end: ConnectionEnd) {
         self.closes.with_label_values(&[end.text()]).inc();
+    }
+
+    pub(crate) fn turned_away(&self, why: TurnedAway) {
+        self.turned_away.with_label_values(&[why.text()]).inc();
     }
 
     pub(crate) fn refused(&self, code: Code) {
@@ -217,6 +228,39 @@ impl Reload {
         match self {
             Self::Applied => "applied",
             Self::Refused => "refused",
+        }
+    }
+}
+
+/// Why a connection did not become a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// The gateway holds as many as it may.
+    Full,
+    /// The address holds as many as it may.
+    AddressConnections,
+    /// The address asks too often.
+    AddressHandshakes,
+    /// Over a limit, and too many are being told so already: closed without an answer.
+    Unheard,
+    /// The head of a request did not come in time.
+    SlowHead,
+    /// The head of a request is none, or too large.
+    BadHead,
+    /// A trusted proxy did not begin with its header.
+    ProxyHeader,
+}
+
+impl TurnedAway {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::AddressConnections => "address_connections",
+            Self::AddressHandshakes => "address_handshakes",
+            Self::Unheard => "unheard",
+            Self::SlowHead => "slow_head",
+            Self::BadHead => "bad_head",
+            Self::ProxyHeader => "proxy_header",
         }
     }
 }

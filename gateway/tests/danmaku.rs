@@ -518,7 +518,8 @@ async fn welcome_tells_who_the_client_is_and_what_it_may_send() {
     let limits = json!({
         "frame_bytes": 16_384, "peer_frame_bytes": 65_536, "text_chars": 200, "body_bytes": 8_192,
         "emotes": 16, "key_chars": 64, "likes_per_publish": 50, "publish_per_5s": 7, "rooms": 32,
-        "history_events": 100,
+        "history_events": 100, "commands_per_s": 2_500, "commands_burst": 10_000,
+        "connections_per_user": 16,
     });
     assert_eq!(welcome["limits"], limits);
     let users = [&ann, &bob].map(|client| client.memory.first("welcome").unwrap()["user"].clone());

@@ -23,6 +23,12 @@ pub const EMOTE_URL_BYTES_MAX: usize = 256;
 pub const HISTORY_EVENTS_MAX: usize = 100;
 /// Likes that one publish may carry (clients collect the taps of a second).
 pub const LIKES_PER_PUBLISH_MAX: u32 = 50;
+/// Commands of one connection per second, of any kind.
+pub const COMMANDS_PER_S: u32 = 50;
+/// Commands of one connection at once.
+pub const COMMANDS_BURST: u32 = 200;
+/// Connections of one user to one gateway.
+pub const CONNECTIONS_PER_USER_MAX: u32 = 16;
 /// Publishes of one user in 5 seconds.
 pub const PUBLISH_PER_5S: u32 = 5;
 /// The JSON of an opaque body (`x-…`, gift, paid, system), in bytes.

@@ -181,6 +181,12 @@ pub struct Limits {
     pub likes_per_publish: u32,
     /// Publishes of one user in 5 seconds.
     pub publish_per_5s: u32,
+    /// Commands of one connection per second.
+    pub commands_per_s: u32,
+    /// Commands of one connection at once.
+    pub commands_burst: u32,
+    /// Connections of one user to one gateway.
+    pub connections_per_user: u32,
     /// Rooms of one connection.
     pub rooms: usize,
     /// Newest events that a join may ask for.
@@ -198,6 +204,9 @@ impl Default for Limits {
             key_chars: limits::KEY_CHARS_MAX,
             likes_per_publish: limits::LIKES_PER_PUBLISH_MAX,
             publish_per_5s: limits::PUBLISH_PER_5S,
+            commands_per_s: limits::COMMANDS_PER_S,
+            commands_burst: limits::COMMANDS_BURST,
+            connections_per_user: limits::CONNECTIONS_PER_USER_MAX,
             rooms: limits::ROOMS_PER_CONNECTION_MAX,
             history_events: limits::HISTORY_EVENTS_MAX,
         }

@@ -1,5 +1,6 @@
 //! How much a client may do, and when it may try again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A rate: so many at once, and as many again in every period.
@@ -9,6 +10,13 @@ pub struct Rate {
     pub burst: u32,
     /// How long it takes until as many may come again.
     pub period: Duration,
+}
+
+impl Rate {
+    /// How many come in the long run, per second.
+    pub(crate) fn per_second(self) -> u32 {
+        (f64::from(self.burst) / self.period.as_secs_f64()) as u32
+    }
 }
 
 /// The verdict on one action.
@@ -41,6 +49,37 @@ impl Limiter {
             Verdict::Wait(over)
         }
     }
+
+    /// Whether everything is allowed again: the same as a new one.
+    pub(crate) fn is_full(&self, now: Duration) -> bool {
+        self.full_at <= now
+    }
+}
+
+/// A [`Limiter`] that several threads use at once, without waiting for each other.
+#[derive(Debug, Default)]
+pub(crate) struct SharedLimiter {
+    full_at_ns: AtomicU64,
+}
+
+impl SharedLimiter {
+    /// Judges an action of the given cost, and counts it if it is accepted.
+    pub(crate) fn admit(&self, rate: Rate, cost: u32, now: Duration) -> Verdict {
+        let mut verdict = Verdict::Accept;
+        // Refused actions change nothing: the result says only which it was.
+        let _ = self.full_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at_ns| {
+            let mut limiter = Limiter { full_at: Duration::from_nanos(full_at_ns) };
+            verdict = limiter.admit(rate, cost, now);
+            let full_at_ns = u64::try_from(limiter.full_at.as_nanos()).unwrap_or(u64::MAX);
+            (verdict == Verdict::Accept).then_some(full_at_ns)
+        });
+        verdict
+    }
+
+    /// Whether everything is allowed again.
+    pub(crate) fn is_full(&self, now: Duration) -> bool {
+        u128::from(self.full_at_ns.load(Ordering::Relaxed)) <= now.as_nanos()
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +108,19 @@ mod tests {
         let mut limiter = Limiter::default();
         assert_eq!(limiter.admit(RATE, 6, at(0)), Verdict::Wait(at(1000)));
         assert_eq!(limiter.admit(RATE, 5, at(0)), Verdict::Accept);
+    }
+
+    #[test]
+    fn those_who_share_a_limiter_have_one_rate_together() {
+        let shared = &SharedLimiter::default();
+        let accepted: usize = std::thread::scope(|scope| {
+            let accepts = move |_: &u32| shared.admit(RATE, 1, at(7)) == Verdict::Accept;
+            let threads = [(); 4].map(|()| scope.spawn(move || (0..100).filter(accepts).count()));
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(accepted, 5);
+        assert_eq!(shared.admit(RATE, 1, at(7)), Verdict::Wait(at(1000)));
+        assert!(!shared.is_full(at(5_006)) && shared.is_full(at(5_007)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Machines without clock, tasks or sockets; `conn` and `shard` drive them.
 
 pub(crate) mod admission;
+pub(crate) mod guests;
 pub(crate) mod members;
 pub(crate) mod outbox;
 pub(crate) mod session;

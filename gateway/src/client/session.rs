@@ -1,5 +1,6 @@
 //! The protocol state of one client: a decoded command in, one effect out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::close::CloseReason;
@@ -12,7 +13,7 @@ use protocol::refusal::{Code, Refusal};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use crate::client::admission::{Limiter, Rate, Verdict};
+use crate::client::admission::{Limiter, Rate, SharedLimiter, Verdict};
 use crate::client::{Form, Seat};
 use crate::documented::documented;
 use crate::now::Now;
@@ -21,10 +22,15 @@ documented! {
     /// What every session may do; from the configuration.
     #[derive(Debug, Clone, Copy)]
     pub struct SessionRules {
-        /// How often a client may publish. Default: 5 in 5 seconds, as fast as people type; a
-        /// refused client is told when to try again. Less refuses people in a lively room; more
-        /// lets one viewer crowd out the others, since the room's budget is shared by all.
+        /// How often a user may publish, over all of its connections to this gateway. Default: 5
+        /// in 5 seconds, as fast as people type; a refused client is told when to try again. Less
+        /// refuses people in a lively room; more lets one viewer crowd out the others, since the
+        /// room's budget is shared by all.
         pub publishes: Rate,
+        /// How many commands of any kind a connection may send, pings among them. Default: 50 per
+        /// second, and 200 at once, which no viewer needs. Less refuses clients that join many
+        /// rooms at once; more lets one connection keep its shard busy.
+        pub commands: Rate,
         /// How often a client may send likes; each message carries up to 50. Default: 5 in 2
         /// seconds, since clients collect the taps of a second. Less loses taps; more costs a
         /// message each and shows nothing, since likes are summed up by slot.
@@ -40,6 +46,12 @@ impl Default for SessionRules {
     fn default() -> Self {
         Self {
             publishes: Rate { burst: limits::PUBLISH_PER_5S, period: Duration::from_secs(5) },
+            commands: Rate {
+                burst: limits::COMMANDS_BURST,
+                period: Duration::from_secs(
+                    (limits::COMMANDS_BURST / limits::COMMANDS_PER_S) as u64,
+                ),
+            },
             likes: Rate { burst: 5, period: Duration::from_secs(2) },
             paid_from_clients: PaidFromClients::Refused,
         }
@@ -64,6 +76,9 @@ pub(crate) enum Rights {
     Chat,
 }
 
+/// Commands over the rate that are still answered, per ten seconds; one more closes.
+const FLOOD: Rate = Rate { burst: 500, period: Duration::from_secs(10) };
+
 /// Malformed messages per ten seconds; one more closes the connection.
 const MALFORMED: Rate = Rate { burst: 7, period: Duration::from_secs(10) };
 
@@ -75,7 +90,9 @@ pub(crate) struct Session {
     form: Form,
     seats: SmallVec<[(RoomId, Seat); 1]>,
     joins: u16,
-    publishes: Limiter,
+    publishes: Arc<SharedLimiter>,
+    commands: Limiter,
+    floods: Limiter,
     likes: Limiter,
     malformed: Limiter,
 }
@@ -107,17 +124,30 @@ pub(crate) enum Effect<'a> {
 }
 
 impl Session {
-    pub(crate) fn new(user: User, rights: Rights, form: Form) -> Self {
+    /// A session of a user, whose connections share what it may publish.
+    pub(crate) fn new(
+        user: User,
+        rights: Rights,
+        form: Form,
+        publishes: Arc<SharedLimiter>,
+    ) -> Self {
         Self {
             user,
             rights,
             form,
             seats: SmallVec::new(),
             joins: 0,
-            publishes: Limiter::default(),
+            publishes,
+            commands: Limiter::default(),
+            floods: Limiter::default(),
             likes: Limiter::default(),
             malformed: Limiter::default(),
         }
+    }
+
+    /// Who it is.
+    pub(crate) fn user(&self) -> &User {
+        &self.user
     }
 
     /// The seats this client holds or has asked for.
@@ -141,10 +171,16 @@ impl Session {
         let Request { id, command } = match decoded {
             Ok(request) => request,
             Err(DecodeError::Refused { id, refusal }) => {
-                return Effect::Refuse { id, room: None, refusal };
+                return match self.command(rules, now) {
+                    Verdict::Accept => Effect::Refuse { id, room: None, refusal },
+                    Verdict::Wait(wait) => self.flood(id, wait, now),
+                };
             }
             Err(DecodeError::Malformed(refusal)) => return self.malformed(refusal, now),
         };
+        if let Verdict::Wait(wait) = self.command(rules, now) {
+            return self.flood(id, wait, now);
+        }
         match command {
             Command::Join { room, role, since, history } => {
                 self.join(id, room, role, since, history)
@@ -155,6 +191,18 @@ impl Session {
                 self.publish(id, room, publish, rules, now)
             }
             Command::Ping { ts } => Effect::Pong { id, ts },
+        }
+    }
+
+    /// Judges a command of any kind, WebSocket pings among them, by how many there are.
+    pub(crate) fn command(&mut self, rules: &SessionRules, now: Now) -> Verdict {
+        self.commands.admit(rules.commands, 1, now.mono)
+    }
+
+    fn flood(&mut self, id: Option<RequestId>, wait: Duration, now: Now) -> Effect<'static> {
+        match self.floods.admit(FLOOD, 1, now.mono) {
+            Verdict::Accept => Effect::Refuse { id, room: None, refusal: too_often(wait) },
+            Verdict::Wait(_) => Effect::Close(CloseReason::ProtocolAbuse),
         }
     }
 
@@ -297,10 +345,12 @@ const SERVER_ONLY: Refusal =
 fn limit(verdict: Verdict) -> Result<(), Refusal> {
     match verdict {
         Verdict::Accept => Ok(()),
-        Verdict::Wait(wait) => {
-            Err(Refusal::until(Code::RateLimited, "too many in too short a time", wait))
-        }
+        Verdict::Wait(wait) => Err(too_often(wait)),
     }
+}
+
+fn too_often(wait: Duration) -> Refusal {
+    Refusal::until(Code::RateLimited, "too many in too short a time", wait)
 }
 
 #[cfg(test)]

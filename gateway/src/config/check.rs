@@ -7,6 +7,7 @@ use crate::config::fault::{Fault, Origin};
 use crate::config::file::text_of;
 use crate::config::kind::is_key;
 use crate::config::settings::SETTINGS;
+use crate::http::address::Preface;
 use crate::secret::Secret;
 
 /// What is wrong although every value is fine by itself, as key and reason.
@@ -26,6 +27,14 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
     if config.listen == config.admin_listen && config.listen.port() != 0 {
         let listen = shown("listen");
         found.push(("admin.listen", format!("must be another address than listen = {listen}")));
+    }
+    if config.public.proxies.preface == Preface::ProxyV2
+        && config.public.proxies.networks.is_empty()
+    {
+        found.push((
+            "proxies.preface",
+            "needs proxies.trust: headers are believed from named networks only".to_owned(),
+        ));
     }
     found
 }

@@ -1,13 +1,14 @@
 //! Types of settings: how texts become a field of the configuration, and how it is shown.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use humantime::{format_duration, parse_duration};
+use ipnet::IpNet;
 
 use crate::client::admission::Rate;
 use crate::config::Config;
@@ -216,6 +217,16 @@ pub(super) fn address(field: Field<SocketAddr>) -> Kind {
     let says = "an address and a port such as `127.0.0.1:8080` or `[::1]:8080`".to_owned();
     let show = |address: &SocketAddr| Some(quoted(&address.to_string()));
     Kind::one(says, "[::]:443", &[Shape::Text], field, |text| text.parse().ok(), show)
+}
+
+/// Networks, each with the length of its prefix; a bare address is a network of one.
+pub(super) fn networks(field: Field<Vec<IpNet>>) -> Kind {
+    let says = "an address, or a network such as `10.0.0.0/8` or `fd00::/8`";
+    let parse = |text: &str| {
+        let network = text.parse().ok();
+        network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    };
+    many(says, field, parse, IpNet::to_string)
 }
 
 /// The path of an address, without a slash at its end.

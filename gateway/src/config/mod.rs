@@ -19,6 +19,7 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::client::guests::{AddressLimits, GuestRules};
 use crate::client::session::{PaidFromClients, SessionRules};
 use crate::documented::documented;
 use crate::http::api::keys::ApiRules;
@@ -63,6 +64,8 @@ documented! {
         pub api_keys: Vec<Secret>,
         /// What sessions may do.
         pub session: SessionRules,
+        /// Who is taken in.
+        pub guests: GuestRules,
         /// When a client is given up.
         pub timing: ShardRules,
         /// How rooms start.
@@ -113,6 +116,7 @@ impl Default for Config {
             api: ApiRules::default(),
             api_keys: Vec::new(),
             session: SessionRules::default(),
+            guests: GuestRules::default(),
             timing: ShardRules::default(),
             hub: HubRules::default(),
             public: PublicRules::default(),
@@ -126,6 +130,7 @@ impl Config {
     fn dev() -> Self {
         let mut config = Self { dev: true, ..Self::default() };
         config.public.anonymous = Anonymous::Chat;
+        config.guests.address_limits = AddressLimits::Off;
         config.session.paid_from_clients = PaidFromClients::Allowed;
         config.drain.delay = Duration::ZERO;
         config.drain.window_s = 5;

@@ -3,9 +3,11 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::client::guests::{AddressLimits, GuestRules};
 use crate::client::session::{PaidFromClients, SessionRules};
 use crate::config::kind::{self, Kind};
 use crate::config::{Config, DrainRules, cores};
+use crate::http::address::{Preface, Proxies};
 use crate::http::api::keys::ApiRules;
 use crate::http::serve::PublicRules;
 use crate::http::upgrade::Anonymous;
@@ -77,8 +79,12 @@ impl Setting {
 }
 
 /// Every setting, in the order of the reference: those of the file's top first, then by section.
-pub(super) static SETTINGS: LazyLock<Vec<Setting>> =
-    LazyLock::new(|| [top(), admin(), rooms(), clients(), drain()].into_iter().flatten().collect());
+pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+    [top(), admin(), rooms(), clients(), limits(), proxies(), drain()]
+        .into_iter()
+        .flatten()
+        .collect()
+});
 
 fn top() -> Vec<Setting> {
     let doc = |field| Config::DOCS.of(field);
@@ -165,17 +171,57 @@ fn clients() -> Vec<Setting> {
         |c| &mut c.session.paid_from_clients,
     );
     let publishes = kind::rate(|c| &mut c.session.publishes);
+    let commands = kind::rate(|c| &mut c.session.commands);
     let likes = kind::rate(|c| &mut c.session.likes);
     let interval = kind::seconds(1..=HOUR_S, |c| &mut c.timing.ping_interval_s);
     let timeout = kind::seconds(2..=2 * HOUR_S, |c| &mut c.timing.ping_timeout_s);
     let stuck = kind::seconds(1..=HOUR_S, |c| &mut c.timing.stuck_s);
     vec![
         Setting::new("clients.publishes", publishes, session("publishes")),
+        Setting::new("clients.commands", commands, session("commands")),
         Setting::new("clients.likes", likes, session("likes")),
         Setting::new("clients.paid", paid, session("paid_from_clients")),
         Setting::new("clients.ping_interval", interval, shard("ping_interval_s")),
         Setting::new("clients.ping_timeout", timeout, shard("ping_timeout_s")),
         Setting::new("clients.stuck", stuck, shard("stuck_s")),
+    ]
+}
+
+fn limits() -> Vec<Setting> {
+    let doc = |field| GuestRules::DOCS.of(field);
+    let all = kind::count(1..=10_000_000, |c| &mut c.guests.connections_max);
+    let of_user = kind::count(1..=1_000_000, |c| &mut c.guests.connections_per_user_max);
+    let of_address = kind::count(1..=10_000_000, |c| &mut c.guests.address_connections_max);
+    let handshakes = kind::rate(|c| &mut c.guests.address_handshakes);
+    let switch = kind::choice(&[("on", AddressLimits::On), ("off", AddressLimits::Off)], |c| {
+        &mut c.guests.address_limits
+    });
+    vec![
+        Setting::new("limits.connections", all, doc("connections_max")),
+        Setting::new("limits.user_connections", of_user, doc("connections_per_user_max")),
+        Setting::new("limits.addresses", switch, doc("address_limits")),
+        Setting::new("limits.address_connections", of_address, doc("address_connections_max")),
+        Setting::new("limits.address_handshakes", handshakes, doc("address_handshakes")),
+    ]
+}
+
+fn proxies() -> Vec<Setting> {
+    let doc = |field| Proxies::DOCS.of(field);
+    let preface =
+        kind::choice(&[("nothing", Preface::Nothing), ("proxy_v2", Preface::ProxyV2)], |c| {
+            &mut c.public.proxies.preface
+        });
+    vec![
+        Setting {
+            example: "[\"10.0.0.0/8\"]".to_owned(),
+            ..Setting::new(
+                "proxies.trust",
+                kind::networks(|c| &mut c.public.proxies.networks),
+                doc("networks"),
+            )
+            .flag("trust-proxy", "NETWORK")
+        },
+        Setting::new("proxies.preface", preface, doc("preface")),
     ]
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use broker_bridge::Broker;
 use tokio::sync::mpsc;
 
+use crate::client::guests::GuestRules;
 use crate::client::session::SessionRules;
 use crate::conn::acks::AwaitedAck;
 use crate::conn::reader::Reader;
+use crate::doorman::Doorman;
 use crate::hub::Hubs;
 use crate::metrics::Metrics;
 use crate::now::Clock;
@@ -18,6 +20,8 @@ use crate::shard::{ShardHandle, ShardRules};
 pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) session: SessionRules,
+    pub(crate) guests: GuestRules,
+    pub(crate) doorman: Arc<Doorman>,
     pub(crate) timing: ShardRules,
     /// The name of this node in `welcome`.
     pub(crate) node: String,

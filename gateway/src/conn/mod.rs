@@ -25,10 +25,12 @@ use protocol::refusal::{Code, Refusal};
 use protocol::to_client::{Limits, ServerMessage};
 
 use crate::client::Form;
-use crate::client::session::{Effect, Rights, Session};
+use crate::client::admission::Verdict;
+use crate::client::session::{Effect, Rights, Session, SessionRules};
 use crate::conn::acks::AwaitedAck;
 use crate::conn::context::Context;
 use crate::conn::reader::{Carry, Client, Inbound, Next, Read};
+use crate::doorman::Pass;
 use crate::hub::HubCommand;
 use crate::metrics::Queue;
 use crate::now::Now;
@@ -44,27 +46,46 @@ pub(crate) struct Admitted {
     pub(crate) rights: Rights,
     /// Whether permessage-deflate was negotiated.
     pub(crate) form: Form,
+    /// Its right to be here, given back when it goes.
+    pub(crate) pass: Pass,
 }
 
 /// Serves a client until it goes.
 pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
-    let Admitted { socket, early, user, rights, form } = admitted;
+    let Admitted { socket, early, user, rights, form, pass: _pass } = admitted;
     let socket = Arc::new(socket);
     socket.heard(context.clock.now().mono_s());
     let sink = ClientSink::Plain(Arc::clone(&socket));
     let Some(address) = context.shard.attach(sink, user.id.clone()).await else { return };
     context.metrics.connections.inc();
     context.metrics.connections_total.inc();
-    context.send(address, &welcome(&context, &user)).await;
-    let mut conn = Conn {
-        socket,
-        address,
-        form,
-        session: Session::new(user, rights, form),
-        carry: Carry::default(),
-    };
+    match context.doorman.seat(&user.id) {
+        Ok(seated) => {
+            let publishes = Arc::clone(&seated.publishes);
+            let session = Session::new(user, rights, form, publishes);
+            context.send(address, &welcome(&context, session.user())).await;
+            converse(
+                &context,
+                Conn { socket, address, form, session, carry: Carry::default() },
+                early,
+            )
+            .await;
+        }
+        Err(_) => {
+            let reason = CloseReason::TooManyConnections;
+            context.shard.control(Control::Close { address, reason }).await;
+            discard(&socket).await;
+        }
+    }
+    context.shard.control(Control::Detach(address)).await;
+    context.metrics.connections.dec();
+}
+
+/// Listens to a client that was welcomed, until it goes.
+async fn converse(context: &Context, mut conn: Conn, early: Bytes) {
+    let address = conn.address;
     // A fault of ours ends this client, and leaves no trace of it behind.
-    let served = AssertUnwindSafe(conn.serve(&context, early)).catch_unwind().await;
+    let served = AssertUnwindSafe(conn.serve(context, early)).catch_unwind().await;
     if served.is_err() {
         context.shard.control(Control::Close { address, reason: CloseReason::Internal }).await;
     }
@@ -72,12 +93,17 @@ pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
         let leave = HubCommand::Leave { room: room.clone(), address, seat: *seat };
         context.hubs.command(leave).await;
     }
-    context.shard.control(Control::Detach(address)).await;
-    context.metrics.connections.dec();
 }
 
 fn welcome(context: &Context, user: &User) -> Vec<u8> {
-    let limits = Limits { publish_per_5s: context.session.publishes.burst, ..Limits::default() };
+    let SessionRules { publishes, commands, .. } = context.session;
+    let limits = Limits {
+        publish_per_5s: publishes.burst,
+        commands_per_s: commands.per_second(),
+        commands_burst: commands.burst,
+        connections_per_user: context.guests.connections_per_user_max,
+        ..Limits::default()
+    };
     ServerMessage::Welcome {
         node: &context.node,
         user,
@@ -125,7 +151,7 @@ impl Conn {
             };
         }
         if let Turn::Closing = turn {
-            self.discard().await;
+            discard(&self.socket).await;
         }
     }
 
@@ -199,17 +225,17 @@ impl Conn {
             }
         }
     }
+}
 
-    /// Reads on until the socket ends, so that the close frame is not lost to a reset.
-    async fn discard(&self) {
-        let mut into = [0; 512];
-        while self.socket.readable().await.is_ok() {
-            match self.socket.try_read(&mut into) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
+/// Reads on until the socket ends, so that the close frame is not lost to a reset.
+async fn discard(socket: &Socket) {
+    let mut into = [0; 512];
+    while socket.readable().await.is_ok() {
+        match socket.try_read(&mut into) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
         }
     }
 }
@@ -259,6 +285,8 @@ impl Client for ReadTurn<'_> {
                 let effect = self.session.handle(decoded, rules, self.now, rand::random());
                 self.act(effect);
             }
+            // Over the rate only later pings are answered, as RFC 6455 section 5.5.3 allows.
+            Inbound::Ping(_) if self.is_flood() => {}
             Inbound::Ping(payload) => {
                 let frame = frame::pong(payload);
                 self.actions.push(Action::Shard(Control::Send { address, frame }));
@@ -275,6 +303,10 @@ impl Client for ReadTurn<'_> {
 }
 
 impl ReadTurn<'_> {
+    fn is_flood(&mut self) -> bool {
+        self.session.command(&self.context.session, self.now) != Verdict::Accept
+    }
+
     fn act(&mut self, effect: Effect<'_>) {
         let address = self.address;
         match effect {

@@ -1,5 +1,6 @@
 //! The edge: listening, the public HTTP side with the WebSocket upgrade, and the admin side.
 
+pub(crate) mod address;
 pub(crate) mod admin;
 pub(crate) mod api;
 pub(crate) mod listen;

@@ -1,17 +1,23 @@
 //! The public side: accepts connections of one shard, serves pages, and turns upgrades into
 //! clients.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE};
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
@@ -22,11 +28,15 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
+use crate::client::guests::Denied;
 use crate::conn::context::Context;
 use crate::conn::{self, Admitted};
 use crate::documented::documented;
+use crate::doorman::Pass;
+use crate::http::address::Proxies;
 use crate::http::pages;
 use crate::http::upgrade::{self, Anonymous, Refused};
+use crate::metrics::TurnedAway;
 use crate::shard::Socket;
 
 /// A request must be here whole within this time, also on a connection that is kept open.
@@ -38,6 +48,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
 /// What was sent must be acknowledged by the client's kernel within this time.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// Whoever is turned away is told to come back at some second of so many.
+const RETRY_SPREAD_S: u64 = 5;
 /// After a failed accept (no file descriptor left, usually) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -55,7 +67,19 @@ documented! {
         pub anonymous: Anonymous,
         /// What pages are told about this gateway, as JSON.
         pub client_json: String,
+        /// The proxies in front of this gateway.
+        pub proxies: Proxies,
     }
+}
+
+/// Whose requests a connection brings.
+struct Visitor {
+    /// The other end, or what a trusted proxy says it is.
+    address: IpAddr,
+    /// Its right to be here, until it becomes a client's.
+    pass: RefCell<Option<Pass>>,
+    /// Why it is not let in, told to whatever it asks.
+    denied: Option<Denied>,
 }
 
 /// One shard's public side.
@@ -79,7 +103,7 @@ impl Public {
                 biased;
                 () = &mut stop => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.clone().spawn(stream),
+                    Ok((stream, peer)) => self.clone().spawn(stream, peer),
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -87,21 +111,29 @@ impl Public {
                 },
             }
         }
-        while let Some(Ok((stream, _))) = queued(&listener) {
-            self.clone().spawn(stream);
+        while let Some(Ok((stream, peer))) = queued(&listener) {
+            self.clone().spawn(stream, peer);
         }
     }
 
-    fn spawn(self: Rc<Self>, stream: TcpStream) {
+    fn spawn(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         if let Err(error) = prepare(&stream) {
             tracing::debug!(%error, "a connection ended before it began");
             return;
         }
         let tasks = self.tasks.clone();
-        tasks.spawn_local(async move {
+        tasks.spawn_local(self.serve(stream, peer));
+    }
+
+    /// Answers the requests of one connection.
+    async fn serve(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr) {
+        let Some(visitor) = self.meet(&mut stream, peer).await else { return };
+        let metrics = Arc::clone(&self.context.metrics);
+        let visitor = Rc::new(visitor);
+        {
             let service = service_fn(move |request| {
-                let public = Rc::clone(&self);
-                async move { Ok::<_, Infallible>(public.answer(request)) }
+                let (public, visitor) = (Rc::clone(&self), Rc::clone(&visitor));
+                async move { Ok::<_, Infallible>(public.answer(request, &visitor)) }
             });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -111,15 +143,41 @@ impl Public {
                 .with_upgrades()
                 .await;
             if let Err(error) = served {
+                if error.is_timeout() {
+                    metrics.turned_away(TurnedAway::SlowHead);
+                } else if error.is_parse() {
+                    metrics.turned_away(TurnedAway::BadHead);
+                }
                 tracing::debug!(%error, "a connection ended early");
             }
-        });
+        }
     }
 
-    fn answer(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Finds out whose connection it is, and whether there is room for it. `None`: it is closed
+    /// without an answer.
+    async fn meet(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<Visitor> {
+        let proxies = &self.rules.proxies;
+        let address = tokio::time::timeout(HEAD_TIMEOUT, proxies.address(stream, peer)).await;
+        let Ok(Ok(address)) = address else {
+            self.context.metrics.turned_away(TurnedAway::ProxyHeader);
+            return None;
+        };
+        let known = (!proxies.trust(address)).then_some(address);
+        let (pass, entered) = self.context.doorman.enter(known)?;
+        Some(Visitor { address, pass: RefCell::new(Some(pass)), denied: entered.err() })
+    }
+
+    fn answer(
+        self: Rc<Self>,
+        mut request: Request<Incoming>,
+        visitor: &Visitor,
+    ) -> Response<Full<Bytes>> {
+        if let Some(denied) = visitor.denied {
+            return self.turn_away(denied);
+        }
         let path = request.uri().path().strip_prefix(&self.rules.base_path);
         let response = match path {
-            Some("/ws") => self.clone().upgrade(&mut request),
+            Some("/ws") => self.clone().upgrade(&mut request, visitor),
             Some(path) if request.method() == Method::GET || request.method() == Method::HEAD => {
                 self.page(path, &request)
             }
@@ -148,10 +206,52 @@ impl Public {
         }
     }
 
-    fn upgrade(self: Rc<Self>, request: &mut Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Says why not, and when to come back: each at a time of its own, so that a crowd does not
+    /// come back as one.
+    fn turn_away(&self, denied: Denied) -> Response<Full<Bytes>> {
+        let jitter_s = rand::random_range(0..RETRY_SPREAD_S);
+        let (counted, why, after_s) = match denied {
+            Denied::Full => (TurnedAway::Full, &FULL, 1 + jitter_s),
+            Denied::AddressConnections | Denied::UserConnections => {
+                (TurnedAway::AddressConnections, &ADDRESS_CONNECTIONS, 1 + jitter_s)
+            }
+            Denied::AddressHandshakes(wait) => {
+                (TurnedAway::AddressHandshakes, &ADDRESS_HANDSHAKES, wait.as_secs() + 1 + jitter_s)
+            }
+        };
+        self.context.metrics.turned_away(counted);
+        let mut response = refused(why);
+        self.context.metrics.http(response.status().as_u16());
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after_s));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+
+    /// Counts a handshake of whoever is behind the request, and gives the right to be a client.
+    fn let_in(&self, headers: &HeaderMap, visitor: &Visitor) -> Result<Option<Pass>, Denied> {
+        let behind = self.rules.proxies.behind(visitor.address, headers);
+        self.context.doorman.knock(behind)?;
+        let mut pass = visitor.pass.borrow_mut();
+        if let Some(pass) = pass.as_mut() {
+            pass.claim(behind)?;
+        }
+        Ok(pass.take())
+    }
+
+    fn upgrade(
+        self: Rc<Self>,
+        request: &mut Request<Incoming>,
+        visitor: &Visitor,
+    ) -> Response<Full<Bytes>> {
         let handshake = match upgrade::judge(request, self.rules.anonymous, rand::random()) {
             Ok(handshake) => handshake,
             Err(why) => return refused(&why),
+        };
+        let pass = match self.let_in(request.headers(), visitor) {
+            Ok(Some(pass)) => pass,
+            // A connection is upgraded once.
+            Ok(None) => return refused(&METHOD),
+            Err(denied) => return self.turn_away(denied),
         };
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -163,7 +263,7 @@ impl Public {
             match upgraded.await.map_err(io::Error::other).and_then(take_apart) {
                 Ok((stream, early)) => {
                     let socket = Socket::new(stream);
-                    conn::run(context, Admitted { socket, early, user, rights, form }).await;
+                    conn::run(context, Admitted { socket, early, user, rights, form, pass }).await;
                 }
                 Err(error) => tracing::debug!(%error, "an upgrade was not finished"),
             }
@@ -188,6 +288,21 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
+const FULL: Refused = Refused {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    code: "unavailable",
+    message: "this gateway holds as many connections as it may",
+};
+const ADDRESS_CONNECTIONS: Refused = Refused {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    code: "rate_limited",
+    message: "this address holds as many connections as it may",
+};
+const ADDRESS_HANDSHAKES: Refused = Refused {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    code: "rate_limited",
+    message: "too many connections from this address in too short a time",
+};
 const NOT_FOUND: Refused =
     Refused { status: StatusCode::NOT_FOUND, code: "not_found", message: "there is nothing here" };
 const METHOD: Refused = Refused {

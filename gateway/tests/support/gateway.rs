@@ -38,6 +38,7 @@ impl TestGateway {
         config.hub.room.tick_ms = TICK_MS;
         config.session.publishes.burst = 10_000;
         config.session.likes.burst = 10_000;
+        config.session.commands.burst = 10_000;
         change(&mut config);
         let gateway = Gateway::start_on(config, fabric).expect("a gateway starts on free ports");
         let (public, admin) = (gateway.public_address(), gateway.admin_address());

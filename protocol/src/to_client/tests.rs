@@ -53,7 +53,8 @@ fn a_welcome_tells_who_the_client_is_and_what_it_may_send() {
             r#""ping_interval_ms":25000,"ping_timeout_ms":60000,"#,
             r#""limits":{"frame_bytes":16384,"peer_frame_bytes":65536,"text_chars":200,"#,
             r#""body_bytes":8192,"emotes":16,"key_chars":64,"likes_per_publish":50,"#,
-            r#""publish_per_5s":5,"rooms":32,"history_events":100}}"#
+            r#""publish_per_5s":5,"commands_per_s":50,"commands_burst":200,"#,
+            r#""connections_per_user":16,"rooms":32,"history_events":100}}"#
         )
     );
 }

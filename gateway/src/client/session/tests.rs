@@ -7,6 +7,7 @@ use super::*;
 
 const RULES: SessionRules = SessionRules {
     publishes: Rate { burst: 5, period: Duration::from_secs(5) },
+    commands: Rate { burst: 1_000, period: Duration::from_secs(1) },
     likes: Rate { burst: 2, period: Duration::from_secs(2) },
     paid_from_clients: PaidFromClients::Refused,
 };
@@ -16,7 +17,7 @@ fn at(ms: u64) -> Now {
 }
 
 fn session(rights: Rights) -> Session {
-    Session::new(User::new(UserId::parse("42").unwrap()), rights, Form::Plain)
+    Session::new(User::new(UserId::parse("42").unwrap()), rights, Form::Plain, Arc::default())
 }
 
 /// A session that sits in the room `demo`.

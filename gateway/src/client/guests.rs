@@ -1,0 +1,408 @@
+//! Who is here, from where, and how often they come: the limits before and after the handshake.
+//!
+//! Counts connections of the gateway, of each address and of each user, and the handshakes of
+//! each address. What it remembers is bounded: an address or a user without a connection is
+//! forgotten once its rates have recovered, which takes seconds.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::AHashMap;
+use protocol::ids::UserId;
+use protocol::limits;
+
+use crate::client::admission::{Limiter, Rate, SharedLimiter, Verdict};
+use crate::documented::documented;
+
+documented! {
+    /// What a gateway takes in; from the configuration.
+    #[derive(Debug, Clone, Copy)]
+    pub struct GuestRules {
+        /// Connections of this gateway, those that are not WebSockets yet included; more are
+        /// answered 503. Default: 200,000. Each needs a file descriptor, about 1 KB here and 8 KB
+        /// in the kernel: too many end in a process without memory, too few turn viewers away.
+        pub connections_max: u32,
+        /// Connections of one user to this gateway; more are closed with 4504. Default: 16, some
+        /// devices with some tabs each. Less cuts people off from their second screen; more helps
+        /// those who share a token.
+        pub connections_per_user_max: u32,
+        /// Whether the limits of addresses hold. Default: `on`; `off` with `--dev`, where everybody
+        /// comes from one address. Switched off, one machine can take all connections.
+        pub address_limits: AddressLimits,
+        /// Connections of one IPv4 address, or one /64 of IPv6; more are answered 429. Default:
+        /// 1,024, since a company or a mobile network may have one address for all. Less turns
+        /// such viewers away; more lets one machine take more.
+        pub address_connections_max: u32,
+        /// Handshakes of one such address; more are answered 429. Default: 50 per second. Less
+        /// makes a crowd behind one address come back slowly after a restart; more lets one
+        /// machine keep the gateway busy with greetings.
+        pub address_handshakes: Rate,
+    }
+}
+
+/// Whether the limits of addresses hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressLimits {
+    /// They do.
+    On,
+    /// They do not: for trying things out.
+    Off,
+}
+
+impl Default for GuestRules {
+    fn default() -> Self {
+        Self {
+            connections_max: 200_000,
+            connections_per_user_max: limits::CONNECTIONS_PER_USER_MAX,
+            address_limits: AddressLimits::On,
+            address_connections_max: 1024,
+            address_handshakes: Rate { burst: 50, period: Duration::from_secs(1) },
+        }
+    }
+}
+
+/// What counts as one address: an IPv4 address, or a /64 of IPv6, which is what one household or
+/// one rented machine gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Neighbourhood {
+    V4([u8; 4]),
+    V6([u8; 8]),
+}
+
+impl From<IpAddr> for Neighbourhood {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4.octets()),
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, e, f, g, h, ..] = v6.octets();
+                Self::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+/// Why somebody is not taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// The gateway holds as many connections as it may.
+    Full,
+    /// The address holds as many connections as it may.
+    AddressConnections,
+    /// The address has asked too often; the next handshake may come after this time.
+    AddressHandshakes(Duration),
+    /// The user holds as many connections as it may.
+    UserConnections,
+}
+
+/// Sockets that are over a limit and stay until they are told so. More are closed unheard.
+const TURNED_AWAY_MAX: usize = 1024;
+/// Addresses, and users, remembered although they hold no connection.
+const IDLE_MAX: usize = 65_536;
+/// Between two looks for what can be forgotten.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Everybody who is here, and who was here a moment ago.
+#[derive(Debug)]
+pub(crate) struct Guests {
+    rules: GuestRules,
+    connections: u32,
+    turned_away: usize,
+    addresses: AHashMap<Neighbourhood, AddressUse>,
+    users: AHashMap<UserId, UserUse>,
+    sweep_at: Duration,
+}
+
+#[derive(Debug, Default)]
+struct AddressUse {
+    connections: u32,
+    handshakes: Limiter,
+}
+
+#[derive(Debug, Default)]
+struct UserUse {
+    connections: u32,
+    publishes: Arc<SharedLimiter>,
+}
+
+impl Guests {
+    pub(crate) fn new(rules: GuestRules) -> Self {
+        Self {
+            rules,
+            connections: 0,
+            turned_away: 0,
+            addresses: AHashMap::new(),
+            users: AHashMap::new(),
+            sweep_at: Duration::ZERO,
+        }
+    }
+
+    /// A connection comes; from an address, unless that is not known yet.
+    pub(crate) fn enter(
+        &mut self,
+        address: Option<Neighbourhood>,
+        now: Duration,
+    ) -> Result<(), Denied> {
+        if self.connections >= self.rules.connections_max {
+            return Err(Denied::Full);
+        }
+        if let Some(address) = address {
+            self.claim(address, now)?;
+        }
+        self.connections += 1;
+        Ok(())
+    }
+
+    /// The address of a connection that has entered becomes known.
+    pub(crate) fn claim(&mut self, address: Neighbourhood, now: Duration) -> Result<(), Denied> {
+        if self.rules.address_limits == AddressLimits::Off {
+            return Ok(());
+        }
+        let connections_max = self.rules.address_connections_max;
+        let used = self.address(address, now)?;
+        if used.connections >= connections_max {
+            return Err(Denied::AddressConnections);
+        }
+        used.connections += 1;
+        Ok(())
+    }
+
+    /// A connection that has entered goes.
+    pub(crate) fn leave(&mut self, address: Option<Neighbourhood>) {
+        self.connections = self.connections.saturating_sub(1);
+        if let Some(used) = address.and_then(|address| self.addresses.get_mut(&address)) {
+            used.connections = used.connections.saturating_sub(1);
+        }
+    }
+
+    /// Somebody asks to become a client.
+    pub(crate) fn knock(&mut self, address: Neighbourhood, now: Duration) -> Result<(), Denied> {
+        if self.rules.address_limits == AddressLimits::Off {
+            return Ok(());
+        }
+        let rate = self.rules.address_handshakes;
+        match self.address(address, now)?.handshakes.admit(rate, 1, now) {
+            Verdict::Accept => Ok(()),
+            Verdict::Wait(wait) => Err(Denied::AddressHandshakes(wait)),
+        }
+    }
+
+    /// Whether there is room for one more who only waits to be told that there is none.
+    pub(crate) fn turn_away(&mut self) -> bool {
+        let has_room = self.turned_away < TURNED_AWAY_MAX;
+        self.turned_away += usize::from(has_room);
+        has_room
+    }
+
+    /// Somebody who was turned away goes.
+    pub(crate) fn turned_away_left(&mut self) {
+        self.turned_away = self.turned_away.saturating_sub(1);
+    }
+
+    /// A connection turns out to be of a user; gives what all connections of the user share.
+    pub(crate) fn seat(
+        &mut self,
+        user: &UserId,
+        now: Duration,
+    ) -> Result<Arc<SharedLimiter>, Denied> {
+        self.sweep(now);
+        if let Some(used) = self.users.get_mut(user) {
+            if used.connections >= self.rules.connections_per_user_max {
+                return Err(Denied::UserConnections);
+            }
+            used.connections += 1;
+            return Ok(Arc::clone(&used.publishes));
+        }
+        if self.users.len() >= self.known_max() {
+            return Err(Denied::Full);
+        }
+        let used = UserUse { connections: 1, publishes: Arc::default() };
+        let publishes = Arc::clone(&used.publishes);
+        self.users.insert(user.clone(), used);
+        Ok(publishes)
+    }
+
+    /// A connection of a user goes.
+    pub(crate) fn unseat(&mut self, user: &UserId, now: Duration) {
+        let Some(used) = self.users.get_mut(user) else { return };
+        used.connections = used.connections.saturating_sub(1);
+        // Most have not published lately and are forgotten at once; the others before long.
+        if used.connections == 0 && used.publishes.is_full(now) {
+            self.users.remove(user);
+        }
+    }
+
+    fn address(
+        &mut self,
+        address: Neighbourhood,
+        now: Duration,
+    ) -> Result<&mut AddressUse, Denied> {
+        self.sweep(now);
+        if self.addresses.len() >= self.known_max() && !self.addresses.contains_key(&address) {
+            return Err(Denied::Full);
+        }
+        Ok(self.addresses.entry(address).or_default())
+    }
+
+    fn known_max(&self) -> usize {
+        (self.rules.connections_max as usize).saturating_add(IDLE_MAX)
+    }
+
+    /// Forgets who has no connection and owes no time.
+    fn sweep(&mut self, now: Duration) {
+        if now < self.sweep_at {
+            return;
+        }
+        self.sweep_at = now + SWEEP;
+        self.addresses.retain(|_, used| used.connections > 0 || !used.handshakes.is_full(now));
+        self.users.retain(|_, used| used.connections > 0 || !used.publishes.is_full(now));
+        give_back(&mut self.addresses);
+        give_back(&mut self.users);
+    }
+}
+
+/// A crowd that has gone leaves no room behind.
+fn give_back<K: Eq + Hash, V>(map: &mut AHashMap<K, V>) {
+    let length = map.len();
+    if map.capacity() > 4 * length + 1024 {
+        map.shrink_to(2 * length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: GuestRules = GuestRules {
+        connections_max: 10,
+        connections_per_user_max: 2,
+        address_limits: AddressLimits::On,
+        address_connections_max: 3,
+        address_handshakes: Rate { burst: 5, period: Duration::from_secs(1) },
+    };
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn from(address: &str) -> Neighbourhood {
+        Neighbourhood::from(address.parse::<IpAddr>().unwrap())
+    }
+
+    fn user(id: &str) -> UserId {
+        UserId::parse(id).unwrap()
+    }
+
+    #[test]
+    fn a_full_gateway_takes_nobody_until_somebody_leaves() {
+        let mut guests = Guests::new(RULES);
+        for _ in 0..10 {
+            assert_eq!(guests.enter(None, at(0)), Ok(()));
+        }
+        assert_eq!(guests.enter(None, at(0)), Err(Denied::Full));
+        guests.leave(None);
+        assert_eq!(guests.enter(None, at(0)), Ok(()));
+    }
+
+    #[test]
+    fn an_address_has_its_own_limits_and_a_refused_connection_counts_nowhere() {
+        let mut guests = Guests::new(RULES);
+        let (mine, yours) = (from("192.0.2.1"), from("192.0.2.2"));
+        for _ in 0..3 {
+            assert_eq!(guests.enter(Some(mine), at(0)), Ok(()));
+        }
+        assert_eq!(guests.enter(Some(mine), at(0)), Err(Denied::AddressConnections));
+        assert_eq!(guests.connections, 3);
+        assert_eq!(guests.enter(Some(yours), at(0)), Ok(()));
+        guests.leave(Some(mine));
+        assert_eq!(guests.enter(Some(mine), at(0)), Ok(()));
+    }
+
+    #[test]
+    fn handshakes_of_an_address_are_told_when_to_come_back() {
+        let mut guests = Guests::new(RULES);
+        let mine = from("192.0.2.1");
+        for _ in 0..5 {
+            assert_eq!(guests.knock(mine, at(0)), Ok(()));
+        }
+        assert_eq!(guests.knock(mine, at(0)), Err(Denied::AddressHandshakes(at(200))));
+        assert_eq!(guests.knock(from("192.0.2.2"), at(0)), Ok(()));
+        assert_eq!(guests.knock(mine, at(200)), Ok(()));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address_and_a_mapped_one_as_what_it_maps() {
+        assert_eq!(from("2001:db8:0:1::1"), from("2001:db8:0:1:ffff::2"));
+        assert_ne!(from("2001:db8:0:1::1"), from("2001:db8:0:2::1"));
+        assert_eq!(from("::ffff:192.0.2.1"), from("192.0.2.1"));
+    }
+
+    #[test]
+    fn without_rules_for_addresses_nothing_is_kept_about_them() {
+        let mut guests = Guests::new(GuestRules { address_limits: AddressLimits::Off, ..RULES });
+        for _ in 0..10 {
+            assert_eq!(guests.knock(from("192.0.2.1"), at(0)), Ok(()));
+            assert_eq!(guests.enter(Some(from("192.0.2.1")), at(0)), Ok(()));
+        }
+        assert!(guests.addresses.is_empty());
+    }
+
+    #[test]
+    fn connections_of_a_user_are_counted_and_share_one_limiter() {
+        let mut guests = Guests::new(RULES);
+        let first = guests.seat(&user("42"), at(0)).unwrap();
+        let second = guests.seat(&user("42"), at(0)).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(guests.seat(&user("42"), at(0)).unwrap_err(), Denied::UserConnections);
+        assert!(guests.seat(&user("43"), at(0)).is_ok());
+        guests.unseat(&user("42"), at(0));
+        assert!(guests.seat(&user("42"), at(0)).is_ok());
+    }
+
+    #[test]
+    fn coming_back_does_not_renew_what_a_user_may_publish() {
+        const RATE: Rate = Rate { burst: 2, period: Duration::from_secs(2) };
+        let mut guests = Guests::new(RULES);
+        let publishes = guests.seat(&user("42"), at(0)).unwrap();
+        assert_eq!(publishes.admit(RATE, 2, at(0)), Verdict::Accept);
+        guests.unseat(&user("42"), at(0));
+        let publishes = guests.seat(&user("42"), at(500)).unwrap();
+        assert_eq!(publishes.admit(RATE, 1, at(500)), Verdict::Wait(at(500)));
+    }
+
+    #[test]
+    fn who_has_gone_is_forgotten_when_rates_have_recovered() {
+        let mut guests = Guests::new(GuestRules { connections_max: 100_000, ..RULES });
+        for n in 0..50_000_u32 {
+            let address = Neighbourhood::V4(n.to_be_bytes());
+            guests.knock(address, at(0)).unwrap();
+            guests.enter(Some(address), at(0)).unwrap();
+            let name = user(&n.to_string());
+            guests.seat(&name, at(0)).unwrap();
+            guests.unseat(&name, at(0));
+            guests.leave(Some(address));
+        }
+        assert!(guests.users.is_empty());
+        guests.knock(from("192.0.2.1"), at(5_000)).unwrap();
+        assert_eq!(guests.addresses.len(), 1);
+        assert!(guests.addresses.capacity() < 5_000, "{}", guests.addresses.capacity());
+    }
+
+    #[test]
+    fn strangers_from_everywhere_cannot_fill_the_memory() {
+        let mut guests = Guests::new(RULES);
+        let all = (0..100_000_u32).map(|n| Neighbourhood::V4(n.to_be_bytes()));
+        let known = all.filter(|address| guests.knock(*address, at(0)).is_ok()).count();
+        assert_eq!(known, IDLE_MAX + 10);
+    }
+
+    #[test]
+    fn only_so_many_wait_to_be_turned_away() {
+        let mut guests = Guests::new(RULES);
+        assert!((0..TURNED_AWAY_MAX).all(|_| guests.turn_away()));
+        assert!(!guests.turn_away());
+        guests.turned_away_left();
+        assert!(guests.turn_away());
+    }
+}
