@@ -42,6 +42,18 @@ pub struct Fault {
     pub(crate) why: String,
 }
 
+impl Fault {
+    /// Where it stands among others: by source, and in a file by line.
+    pub(super) fn rank(&self) -> (u8, usize) {
+        match self.origin {
+            Origin::File { line, .. } => (0, line.unwrap_or(0)),
+            Origin::Env(_) => (1, 0),
+            Origin::Flag(_) => (2, 0),
+            Origin::Default | Origin::Dev => (3, 0),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, key, value, why } = self;
@@ -68,8 +80,8 @@ pub struct Faults(pub Vec<Fault>);
 
 /// The known name that somebody may have meant, if one is close.
 pub(super) fn meant<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // One slip in every four letters, and two in short names.
-    let slips = (given.chars().count() / 4).max(2);
+    // One slip in every three letters, and no more than four.
+    let slips = (given.chars().count() / 3).clamp(1, 4);
     let distances = known.map(|name| (strsim::osa_distance(given, name), name));
     distances.filter(|(distance, _)| *distance <= slips).min().map(|(_, name)| name)
 }

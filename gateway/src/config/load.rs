@@ -65,6 +65,7 @@ impl Sources {
         if faults.is_empty() {
             Ok(Loaded { config, warnings: self.warnings.clone(), origins })
         } else {
+            faults.sort_by_key(Fault::rank);
             Err(Faults(faults))
         }
     }

@@ -131,8 +131,9 @@ impl Sources {
 /// sets `BARRAGE_PORT` and its like for a service of this name.
 fn stray(name: &str) -> Option<String> {
     let known: Vec<String> = SETTINGS.iter().flat_map(Setting::env_names).collect();
-    let close = meant(name, known.iter().map(String::as_str))?;
-    Some(format!("{name} is no setting; did you mean {close}?"))
+    let known = known.iter().filter_map(|name| name.strip_prefix(PREFIX));
+    let close = meant(name.strip_prefix(PREFIX)?, known)?;
+    Some(format!("{name} is no setting; did you mean {PREFIX}{close}?"))
 }
 
 fn from_flag(setting: &'static Setting, matches: &ArgMatches) -> Option<Given> {

@@ -1,17 +1,69 @@
 //! What the configuration promises, through its sources.
 
+mod faults;
+mod shown;
+mod sources;
+
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::client::session::PaidFromClients;
+use crate::config::settings::{SETTINGS, Setting};
 use crate::config::{Config, Faults, Loaded, Sources, is_local};
 use crate::http::upgrade::Anonymous;
 
-/// Loads from flags and an environment.
-fn load(flags: &[&str], environment: &[(&str, &str)]) -> Result<Loaded, Faults> {
+/// Sources with these flags and this environment.
+fn sources(flags: &[&str], environment: &[(&str, &str)]) -> Sources {
     let os = |text: &str| OsString::from(text);
     let environment: Vec<_> = environment.iter().map(|(n, v)| (os(n), os(v))).collect();
     let flags = ["barrage-gateway"].iter().chain(flags);
-    Sources::new(flags, environment).expect("these flags exist").load()
+    Sources::new(flags, environment).expect("these flags exist")
+}
+
+fn load(flags: &[&str], environment: &[(&str, &str)]) -> Result<Loaded, Faults> {
+    sources(flags, environment).load()
+}
+
+/// Loads a file of this text, under the name that [`TestFile`] gives it, and further flags.
+fn load_file(text: &str, flags: &[&str]) -> Result<Loaded, Faults> {
+    let file = TestFile::new(text);
+    load(&[&["--config", file.name()], flags].concat(), &[])
+}
+
+/// A file of its own, deleted at the end.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn new(text: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("barrage-config-test-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).expect("a temporary file can be written");
+        Self(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().expect("the name is UTF-8")
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        // What is left there is cleaned up by the system.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A committed file of the repository.
+fn committed(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::fs::read_to_string(root.join(name)).unwrap_or_default()
+}
+
+fn setting(key: &str) -> &'static Setting {
+    SETTINGS.iter().find(|setting| setting.key == key).expect("there is such a setting")
 }
 
 #[test]
@@ -35,15 +87,4 @@ fn dev_opens_what_is_needed_to_try_it() {
     assert_eq!(config.public.client_json, r#"{"dev":true,"tick_ms":250}"#);
     assert_eq!(config.drain.window_s, 5);
     assert!(is_local(config.listen));
-}
-
-#[test]
-fn every_fault_is_told_at_once() {
-    let flags = ["--tick", "70000", "--base-path", "live"];
-    let faults = load(&flags, &[("BARRAGE_SHARDS", "0")]).unwrap_err();
-    assert_eq!(faults.0.len(), 3);
-    let told = faults.to_string();
-    for part in ["--tick 70000: ", "--base-path live: ", "BARRAGE_SHARDS=0: "] {
-        assert!(told.contains(part), "{told}");
-    }
 }

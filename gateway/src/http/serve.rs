@@ -57,9 +57,9 @@ documented! {
     /// How the public side is set up.
     #[derive(Debug, Clone, Default)]
     pub struct PublicRules {
-        /// The path below which everything is served, such as `/live`; empty for none, which is the
-        /// default. It must be the path that a proxy in front passes on: with another one every
-        /// page and every connection is answered 404.
+        /// The path below which everything is served, such as `/live`. Default: empty, for none. It
+        /// must be the path that a proxy in front passes on: with another one every page and every
+        /// connection is answered 404.
         pub base_path: String,
         /// What connections without a token may do: nothing (`refused`), or watch and publish
         /// (`chat`). Default: nothing, so that a gateway is closed until somebody opens it. With
