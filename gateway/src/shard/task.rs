@@ -347,3 +347,6 @@ impl FlushTally {
         metrics.unmatched.inc_by(self.unmatched);
     }
 }
+
+#[cfg(test)]
+mod tests;
