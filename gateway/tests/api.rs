@@ -1,11 +1,12 @@
-//! The server API, and what else the admin port shows.
+//! The server API: what the application publishes and asks.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
+use gateway::config::Config;
 use protocol::select::Budget;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -140,12 +141,16 @@ async fn a_retry_with_the_same_key_is_the_same_event() {
     gateway.end().await;
 }
 
+/// A gateway that is not for development, with these keys.
+async fn with_keys(flags: &[&str]) -> TestGateway {
+    let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let given = Config::from_flags(&[&listen, flags].concat()).unwrap();
+    TestGateway::with(|config| *config = given).await
+}
+
 #[tokio::test]
 async fn without_a_valid_key_nothing_is_told_or_done() {
-    let gateway = TestGateway::with(|config| {
-        config.api_keys = vec!["alter Schlüssel".replace('ü', "u"), "new".to_owned()];
-    })
-    .await;
+    let gateway = with_keys(&["--api-key", "old-key", "--api-key", "new"]).await;
     let with = |bearer: &str| Api { admin: gateway.admin, bearer: bearer.to_owned() };
     for bearer in ["", "Bearer ", "Bearer dev", "Bearer ne", "Bearer newer", "Basic new", "new"] {
         for path in ["/v1/rooms/demo", "/v1/rooms/demo/history", "/v1/rooms/%ff"] {
@@ -161,7 +166,7 @@ async fn without_a_valid_key_nothing_is_told_or_done() {
         let answer = with(bearer).post("/v1/rooms/demo/events", event.as_bytes()).await;
         answer.assert_refused(401, "unauthorized");
     }
-    for bearer in ["Bearer new", "Bearer alter Schlussel"] {
+    for bearer in ["Bearer new", "Bearer old-key"] {
         let history = with(bearer).history(ROOM, 10).await;
         assert_eq!(history["events"], json!([]), "{bearer}");
     }
@@ -170,7 +175,7 @@ async fn without_a_valid_key_nothing_is_told_or_done() {
 
 #[tokio::test]
 async fn without_any_key_the_server_api_is_closed() {
-    let gateway = TestGateway::with(|config| config.api_keys.clear()).await;
+    let gateway = with_keys(&[]).await;
     for bearer in ["Bearer dev", "Bearer "] {
         let api = Api { admin: gateway.admin, bearer: bearer.to_owned() };
         api.get("/v1/rooms/demo").await.assert_refused(401, "unauthorized");
@@ -343,68 +348,5 @@ async fn many_requests_at_once_lose_nothing() {
         let expected: Vec<String> = (0..250).map(|m| format!("{n} 说 {m}")).collect();
         assert!(own.eq(&expected), "each request keeps its order");
     }
-    gateway.end().await;
-}
-
-#[tokio::test]
-async fn metrics_can_be_parsed_and_move() {
-    let gateway = TestGateway::start().await;
-    let mut ann = gateway.viewer(ROOM).await;
-    ann.publish(ROOM, "数").await;
-    ann.hears(ROOM, "数").await;
-    ann.ask_in_vain(json!({ "type": "dance" }), "unknown_type").await;
-    let answer = request(gateway.admin, "GET", "/metrics", &[], b"").await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    let mut kinds: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut helped = HashSet::new();
-    let mut samples: BTreeMap<&str, f64> = BTreeMap::new();
-    for line in answer.text().lines() {
-        if let Some(help) = line.strip_prefix("# HELP ") {
-            let (name, text) = help.split_once(' ').unwrap();
-            assert!(!text.is_empty() && helped.insert(name), "{line}");
-        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = kind.split_once(' ').unwrap();
-            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
-            assert!(name.starts_with("barrage_") && helped.contains(name), "{line}");
-            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
-            assert!(kinds.insert(name, kind).is_none(), "{line}");
-        } else {
-            let (sample, value) = line.rsplit_once(' ').unwrap();
-            let value: f64 = value.parse().unwrap();
-            assert!(value.is_finite() && value >= 0.0, "{line}");
-            let name = sample.split('{').next().unwrap();
-            let suffixes = ["", "_bucket", "_sum", "_count"];
-            let declared =
-                suffixes.iter().filter_map(|suffix| kinds.get(name.strip_suffix(suffix)?));
-            assert!(declared.count() > 0, "{line}");
-            assert!(samples.insert(sample, value).is_none(), "{line}");
-            assert!(!line.contains(ROOM) && !line.contains("anon-"), "no rooms, no users: {line}");
-        }
-    }
-    let expected = [
-        ("barrage_connections", 1.0),
-        ("barrage_connections_total", 1.0),
-        ("barrage_events_accepted_total{class=\"chat\"}", 1.0),
-        ("barrage_refusals_total{code=\"unknown_type\"}", 1.0),
-        ("barrage_joins_total{outcome=\"fresh\"}", 1.0),
-        ("barrage_rooms", 1.0),
-        ("barrage_received_messages_total", 3.0),
-        ("barrage_ready", 1.0),
-        ("barrage_unmatched_total", 0.0),
-    ];
-    for (sample, value) in expected {
-        assert_eq!(samples.get(sample), Some(&value), "{sample}");
-    }
-    gateway.end().await;
-}
-
-#[tokio::test]
-async fn health_and_readiness_are_told_to_anybody() {
-    let gateway = TestGateway::start().await;
-    let health = request(gateway.admin, "GET", "/healthz", &[], b"").await;
-    assert_eq!((health.status, health.json()), (200, json!({ "stuck_loops": 0 })));
-    let (status, ready) = gateway.readiness().await;
-    assert_eq!((status, ready), (200, json!({ "state": "ready", "degraded": false })));
     gateway.end().await;
 }

@@ -18,6 +18,7 @@ pub(crate) mod http;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod scene;
 pub(crate) mod seed;
 
 use std::future::Future;

@@ -9,10 +9,7 @@ use crate::rust::without_tests;
 const LINES_MAX: usize = 400;
 
 /// Files that may be longer for now, each with what is to become of it. Keep it empty.
-const EXCEPTIONS: [&str; 2] = [
-    "gateway/tests/broken.rs", // must go: one file for handshakes, one for frames and messages
-    "gateway/tests/danmaku.rs", // must go: one file for publishing, one for joining and history
-];
+const EXCEPTIONS: [&str; 0] = [];
 
 #[test]
 fn no_file_is_too_long_to_be_read_in_one_go() {
