@@ -1,5 +1,7 @@
 //! A whole gateway: assembled, run, and drained in the reverse order.
 
+mod canary;
+
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,9 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use broker_bridge::embedded::{Bus, BusConfig};
 use broker_bridge::{Broker, Deliveries};
-use protocol::event::{Body, Draft, Kind};
-use protocol::ids::{BootId, EventId, RoomId};
-use serde_json::value::RawValue;
+use protocol::ids::{BootId, RoomId};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
@@ -30,10 +30,11 @@ use crate::http::api::Api;
 use crate::http::api::keys::ApiKeys;
 use crate::http::listen;
 use crate::http::serve::Public;
+use crate::http::tls::Tls;
 use crate::hub::{Hub, HubInbox, Hubs};
 use crate::metrics::{Metrics, Reload};
 use crate::now::Clock;
-use crate::shard::{Control, Shard, ShardHandle, ShardInbox};
+use crate::shard::{Control, Handover, Shard, ShardHandle, ShardInbox};
 
 /// Between two looks at what is awaited.
 const LOOK: Duration = Duration::from_millis(20);
@@ -100,6 +101,7 @@ impl Gateway {
         let public = listeners.first().context("there is at least one shard")?.local_addr()?;
         let admin = admin_listener.local_addr()?;
 
+        let tls = Tls::start(&config.tls, config.listen)?;
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new()?);
         let back = runtime()?;
@@ -113,7 +115,7 @@ impl Gateway {
         let health = Health::new(pulses.clone());
         let (phase, phases) = watch::channel(Phase::Running);
         let doorman = Doorman::new(config.guests, clock, Arc::clone(&metrics));
-        let node = Node { clock, metrics, doorman, broker, shards, hubs, config, phases };
+        let node = Node { clock, metrics, doorman, broker, shards, hubs, config, tls, phases };
 
         let mut threads = Vec::new();
         let on_shards = shard_inboxes.into_iter().zip(listeners).zip(shard_pulses).enumerate();
@@ -209,6 +211,7 @@ struct Node {
     shards: Arc<[ShardHandle]>,
     hubs: Hubs,
     config: Config,
+    tls: Option<Tls>,
     phases: watch::Receiver<Phase>,
 }
 
@@ -248,7 +251,8 @@ impl Node {
     async fn shard(self, seat: ShardSeat) -> io::Result<()> {
         let ShardSeat { number, inbox, listener, pulse } = seat;
         let (timing, metrics) = (self.config.timing, Arc::clone(&self.metrics));
-        let shard = Shard::new(self.broker.boot(), number, self.clock, timing, metrics, pulse);
+        let (boot, handover) = (self.broker.boot(), Handover::default());
+        let shard = Shard::new(boot, number, handover.clone(), self.clock, timing, metrics, pulse);
         let handle = self.shards[usize::from(number)].clone();
         let (acks, acks_inbox) = mpsc::channel(ACKS_QUEUE);
         let acks_task =
@@ -263,6 +267,7 @@ impl Node {
             timing,
             node: self.broker.boot().to_string(),
             shard: handle,
+            handover,
             hubs: self.hubs.clone(),
             broker: Arc::clone(&self.broker),
             acks,
@@ -271,7 +276,8 @@ impl Node {
         });
         let tasks = TaskTracker::new();
         let rules = self.config.public.clone();
-        let public = Rc::new(Public { context, rules, tasks: tasks.clone() });
+        let public =
+            Rc::new(Public { context, rules, tls: self.tls.clone(), tasks: tasks.clone() });
         let listener = listen::into_tokio(listener)?;
         let mut phases = self.phases.clone();
         public.accept(listener, reached(phases.clone(), Phase::Leaving)).await;
@@ -314,6 +320,7 @@ impl Node {
             let hub = Hub::new(self.clock, self.config.hub, broker, shards, metrics, pulse);
             tasks.spawn(hub.run(inbox));
         }
+        tasks.spawn(Tls::follow(self.tls.clone(), Arc::clone(&self.metrics)));
         let canary = RoomId::internal(&format!("canary-{}", self.broker.boot()));
         let (seen, canary_seen) = watch::channel(false);
         let (hubs, shards) = (self.hubs.clone(), Arc::clone(&self.shards));
@@ -339,35 +346,6 @@ impl Node {
             bus.shutdown().await;
         }
         Ok(())
-    }
-
-    /// Ready means: an event has gone through the broker and come back.
-    async fn prove_ready(self, canary: RoomId, mut seen: watch::Receiver<bool>, health: Health) {
-        let body: Box<RawValue> = serde_json::from_str("{}").expect("an empty object is JSON");
-        loop {
-            let draft = Draft {
-                id: EventId::random(rand::random()),
-                kind: Kind::System,
-                ts_ms: self.clock.now().unix_ms,
-                user: None,
-                body: Body::Opaque(&body),
-                weight: 0,
-            };
-            let sent = self.broker.subscribe(&canary).is_ok()
-                && self.broker.publish(&canary, draft.render()).is_ok();
-            let back = tokio::time::timeout(Duration::from_secs(1), seen.wait_for(|seen| *seen));
-            if sent && back.await.is_ok() {
-                break;
-            }
-            tracing::warn!("the broker has not returned the canary yet");
-        }
-        // Deliveries of a room that is not wanted any more are harmless.
-        let _ = self.broker.unsubscribe(&canary);
-        if health.stage() == Stage::Starting {
-            health.enter(Stage::Ready);
-            self.metrics.ready.set(1);
-            tracing::info!("ready");
-        }
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) struct Metrics {
     queue_full: IntCounterVec,
     http: IntCounterVec,
     config_reloads: IntCounterVec,
+    certificate_reloads: IntCounterVec,
     pub(crate) ready: IntGauge,
 }
 
@@ -56,6 +57,14 @@ pub(crate) enum FrameLane {
 pub(crate) enum Queue {
     /// The broker's publish and command queues.
     Broker,
+}
+
+/// What became of a new certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CertificateReload {
+    Taken,
+    /// The one before it stays.
+    Refused,
 }
 
 /// How a join ended.
@@ -140,6 +149,12 @@ impl Metrics {
             )?,
             http: counters(r, "barrage_http_requests_total", "HTTP requests answered", "status")?,
             config_reloads,
+            certificate_reloads: counters(
+                r,
+                "barrage_certificate_reloads_total",
+                "Changes of the certificate's files, taken over or refused",
+                "outcome",
+            )?,
             ready: gauge(r, "barrage_ready", "1 while this gateway is ready for clients")?,
             registry,
         })
@@ -159,6 +174,14 @@ impl Metrics {
 
     pub(crate) fn turned_away(&self, why: TurnedAway) {
         self.turned_away.with_label_values(&[why.text()]).inc();
+    }
+
+    pub(crate) fn certificate_reloaded(&self, outcome: CertificateReload) {
+        let outcome = match outcome {
+            CertificateReload::Taken => "taken",
+            CertificateReload::Refused => "refused",
+        };
+        self.certificate_reloads.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn refused(&self, code: Code) {
@@ -243,6 +266,8 @@ pub(crate) enum TurnedAway {
     AddressHandshakes,
     /// Over a limit, and too many are being told so already: closed without an answer.
     Unheard,
+    /// The TLS handshake failed, or took too long.
+    TlsHandshake,
     /// The head of a request did not come in time.
     SlowHead,
     /// The head of a request is none, or too large.
@@ -258,6 +283,7 @@ impl TurnedAway {
             Self::AddressConnections => "address_connections",
             Self::AddressHandshakes => "address_handshakes",
             Self::Unheard => "unheard",
+            Self::TlsHandshake => "tls_handshake",
             Self::SlowHead => "slow_head",
             Self::BadHead => "bad_head",
             Self::ProxyHeader => "proxy_header",

@@ -36,6 +36,9 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
             "needs proxies.trust: headers are believed from named networks only".to_owned(),
         ));
     }
+    if let Err(fault) = config.tls.check(config.listen) {
+        found.push((fault.key(), fault.to_string()));
+    }
     found
 }
 

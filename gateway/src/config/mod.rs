@@ -24,6 +24,7 @@ use crate::client::session::{PaidFromClients, SessionRules};
 use crate::documented::documented;
 use crate::http::api::keys::ApiRules;
 use crate::http::serve::PublicRules;
+use crate::http::tls::TlsRules;
 use crate::http::upgrade::Anonymous;
 use crate::hub::HubRules;
 use crate::secret::Secret;
@@ -72,6 +73,8 @@ documented! {
         pub hub: HubRules,
         /// The public side.
         pub public: PublicRules,
+        /// TLS on the public side.
+        pub tls: TlsRules,
         /// How a gateway leaves.
         pub drain: DrainRules,
     }
@@ -120,6 +123,7 @@ impl Default for Config {
             timing: ShardRules::default(),
             hub: HubRules::default(),
             public: PublicRules::default(),
+            tls: TlsRules::default(),
             drain: DrainRules::default(),
         }
     }

@@ -10,6 +10,7 @@ use crate::config::{Config, DrainRules, cores};
 use crate::http::address::{Preface, Proxies};
 use crate::http::api::keys::ApiRules;
 use crate::http::serve::PublicRules;
+use crate::http::tls::{TlsMode, TlsRules};
 use crate::http::upgrade::Anonymous;
 use crate::room::RoomSettings;
 use crate::shard::ShardRules;
@@ -80,7 +81,7 @@ impl Setting {
 
 /// Every setting, in the order of the reference: those of the file's top first, then by section.
 pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
-    [top(), admin(), rooms(), clients(), limits(), proxies(), drain()]
+    [top(), tls(), admin(), rooms(), clients(), limits(), proxies(), drain()]
         .into_iter()
         .flatten()
         .collect()
@@ -109,6 +110,30 @@ fn top() -> Vec<Setting> {
         )
         .flag("anonymous", "WHAT"),
         Setting::new("log", kind::log_filter(|c| &mut c.log), doc("log")).reloadable(),
+    ]
+}
+
+fn tls() -> Vec<Setting> {
+    let doc = |field| TlsRules::DOCS.of(field);
+    let modes = &[("off", TlsMode::Off), ("self-signed", TlsMode::SelfSigned)];
+    let file = |example: &str, setting| Setting { example: example.to_owned(), ..setting };
+    vec![
+        Setting::new("tls.mode", kind::choice(modes, |c| &mut c.tls.mode), doc("mode"))
+            .flag("tls", "HOW"),
+        file(
+            "/etc/barrage/certificate.pem",
+            Setting::new(
+                "tls.cert_file",
+                kind::file(|c| &mut c.tls.certificate_file),
+                doc("certificate_file"),
+            )
+            .flag("tls-cert", "FILE"),
+        ),
+        file(
+            "/etc/barrage/key.pem",
+            Setting::new("tls.key_file", kind::file(|c| &mut c.tls.key_file), doc("key_file"))
+                .flag("tls-key", "FILE"),
+        ),
     ]
 }
 

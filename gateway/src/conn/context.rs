@@ -14,7 +14,7 @@ use crate::doorman::Doorman;
 use crate::hub::Hubs;
 use crate::metrics::Metrics;
 use crate::now::Clock;
-use crate::shard::{ShardHandle, ShardRules};
+use crate::shard::{Handover, ShardHandle, ShardRules};
 
 /// What all connections of one shard share; one per thread, never locked.
 pub(crate) struct Context {
@@ -26,6 +26,7 @@ pub(crate) struct Context {
     /// The name of this node in `welcome`.
     pub(crate) node: String,
     pub(crate) shard: ShardHandle,
+    pub(crate) handover: Handover,
     pub(crate) hubs: Hubs,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) acks: mpsc::Sender<AwaitedAck>,

@@ -53,9 +53,9 @@ pub(crate) struct Admitted {
 /// Serves a client until it goes.
 pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
     let Admitted { socket, early, user, rights, form, pass: _pass } = admitted;
-    let socket = Arc::new(socket);
+    let socket = Rc::new(socket);
     socket.heard(context.clock.now().mono_s());
-    let sink = ClientSink::Plain(Arc::clone(&socket));
+    let sink = context.handover.leave(ClientSink::Socket(Rc::clone(&socket)));
     let Some(address) = context.shard.attach(sink, user.id.clone()).await else { return };
     context.metrics.connections.inc();
     context.metrics.connections_total.inc();
@@ -117,7 +117,7 @@ fn welcome(context: &Context, user: &User) -> Vec<u8> {
 
 /// One client's reader.
 struct Conn {
-    socket: Arc<Socket>,
+    socket: Rc<Socket>,
     address: Address,
     form: Form,
     session: Session,

@@ -6,4 +6,5 @@ pub(crate) mod api;
 pub(crate) mod listen;
 pub(crate) mod pages;
 pub(crate) mod serve;
+pub(crate) mod tls;
 pub(crate) mod upgrade;

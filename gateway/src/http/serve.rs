@@ -25,7 +25,9 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use crate::client::guests::Denied;
@@ -35,6 +37,7 @@ use crate::documented::documented;
 use crate::doorman::Pass;
 use crate::http::address::Proxies;
 use crate::http::pages;
+use crate::http::tls::Tls;
 use crate::http::upgrade::{self, Anonymous, Refused};
 use crate::metrics::TurnedAway;
 use crate::shard::Socket;
@@ -86,6 +89,7 @@ struct Visitor {
 pub(crate) struct Public {
     pub(crate) context: Rc<Context>,
     pub(crate) rules: PublicRules,
+    pub(crate) tls: Option<Tls>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -122,34 +126,49 @@ impl Public {
             return;
         }
         let tasks = self.tasks.clone();
-        tasks.spawn_local(self.serve(stream, peer));
+        tasks.spawn_local(self.receive(stream, peer));
+    }
+
+    /// Finds out who it is, and in which language it speaks.
+    async fn receive(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr) {
+        let Some(visitor) = self.meet(&mut stream, peer).await else { return };
+        match &self.tls {
+            None => self.serve(stream, visitor).await,
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => self.serve(stream, visitor).await,
+                Err(error) => {
+                    self.context.metrics.turned_away(TurnedAway::TlsHandshake);
+                    tracing::debug!(%error, "a TLS handshake failed");
+                }
+            },
+        }
     }
 
     /// Answers the requests of one connection.
-    async fn serve(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr) {
-        let Some(visitor) = self.meet(&mut stream, peer).await else { return };
+    async fn serve<Io>(self: Rc<Self>, stream: Io, visitor: Visitor)
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let metrics = Arc::clone(&self.context.metrics);
         let visitor = Rc::new(visitor);
-        {
-            let service = service_fn(move |request| {
-                let (public, visitor) = (Rc::clone(&self), Rc::clone(&visitor));
-                async move { Ok::<_, Infallible>(public.answer(request, &visitor)) }
-            });
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades()
-                .await;
-            if let Err(error) = served {
-                if error.is_timeout() {
-                    metrics.turned_away(TurnedAway::SlowHead);
-                } else if error.is_parse() {
-                    metrics.turned_away(TurnedAway::BadHead);
-                }
-                tracing::debug!(%error, "a connection ended early");
+        let service = service_fn(move |request| {
+            let (public, visitor) = (Rc::clone(&self), Rc::clone(&visitor));
+            async move { Ok::<_, Infallible>(public.answer(request, &visitor)) }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+        if let Err(error) = served {
+            if error.is_timeout() {
+                metrics.turned_away(TurnedAway::SlowHead);
+            } else if error.is_parse() {
+                metrics.turned_away(TurnedAway::BadHead);
             }
+            tracing::debug!(%error, "a connection ended early");
         }
     }
 
@@ -261,8 +280,7 @@ impl Public {
         let context = Rc::clone(&self.context);
         self.tasks.spawn_local(async move {
             match upgraded.await.map_err(io::Error::other).and_then(take_apart) {
-                Ok((stream, early)) => {
-                    let socket = Socket::new(stream);
+                Ok((socket, early)) => {
                     conn::run(context, Admitted { socket, early, user, rights, form, pass }).await;
                 }
                 Err(error) => tracing::debug!(%error, "an upgrade was not finished"),
@@ -273,11 +291,16 @@ impl Public {
 }
 
 /// The bare socket of an upgraded connection, and what the client sent behind its request.
-fn take_apart(upgraded: Upgraded) -> io::Result<(TcpStream, Bytes)> {
+fn take_apart(upgraded: Upgraded) -> io::Result<(Socket, Bytes)> {
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return Ok((Socket::plain(parts.io.into_inner()), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
     let parts = upgraded
-        .downcast::<TokioIo<TcpStream>>()
+        .downcast::<TokioIo<TlsStream<TcpStream>>>()
         .map_err(|_| io::Error::other("the connection is not the socket it began as"))?;
-    Ok((parts.io.into_inner(), parts.read_buf))
+    let (stream, session) = parts.io.into_inner().into_inner();
+    Ok((Socket::tls(stream, session), parts.read_buf))
 }
 
 /// Sets what bounds the kernel's share of a slow or dead client.

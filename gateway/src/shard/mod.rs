@@ -5,8 +5,10 @@
 //! and rooms (answers and frames from the hubs, in order). It knows neither hubs nor brokers,
 //! and never parses JSON.
 
+mod cipher;
 mod clients;
 mod flush;
+mod handover;
 mod lifecycle;
 mod rooms;
 mod seating;
@@ -27,6 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::client::{Form, Seat};
 use crate::room::effect::Join;
 
+pub(crate) use handover::{Handover, Ticket};
 pub(crate) use sink::{ClientSink, Socket};
 pub(crate) use task::{Shard, ShardRules};
 
@@ -38,8 +41,9 @@ const ROOMS_QUEUE: usize = 1024;
 /// What connections, dispatch and the app ask of a shard. Polled before room commands.
 #[derive(Debug)]
 pub(crate) enum Control {
-    /// Take over the write half of a new client; answers with its address.
-    Attach { sink: ClientSink, user: UserId, answer: oneshot::Sender<Address> },
+    /// Take over the write half of a new client, left at the [`Handover`]; answers with its
+    /// address.
+    Attach { sink: Ticket, user: UserId, answer: oneshot::Sender<Address> },
     /// The client's reader has ended: forget the client.
     Detach(Address),
     /// The client is about to be seated in a room by a hub.
@@ -136,7 +140,7 @@ impl ShardHandle {
     }
 
     /// Seats a new client; `None` if the shard has ended.
-    pub(crate) async fn attach(&self, sink: ClientSink, user: UserId) -> Option<Address> {
+    pub(crate) async fn attach(&self, sink: Ticket, user: UserId) -> Option<Address> {
         let (answer, address) = oneshot::channel();
         self.control(Control::Attach { sink, user, answer }).await;
         address.await.ok()

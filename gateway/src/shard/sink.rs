@@ -1,38 +1,73 @@
 //! Where a client's frames go.
 
+use std::cell::Cell;
 use std::io;
 use std::net::Shutdown;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::rc::Rc;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// A client's socket, shared by its reader (`conn`) and its writer (the shard).
+use crate::shard::cipher::Cipher;
+
+/// A client's socket, shared by its reader (`conn`) and its writer (the shard): two tasks of one
+/// thread.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    heard_s: AtomicU32,
+    /// What encrypts and decrypts, if the connection is TLS.
+    cipher: Option<Box<Cipher>>,
+    heard_s: Cell<u32>,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, heard_s: AtomicU32::new(0) }
+    /// A socket that carries frames as they are.
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        Self { stream, cipher: None, heard_s: Cell::new(0) }
+    }
+
+    /// A socket that carries them encrypted, after the handshake.
+    pub(crate) fn tls(stream: TcpStream, session: rustls::ServerConnection) -> Self {
+        let cipher = Some(Box::new(Cipher::new(session)));
+        Self { stream, cipher, heard_s: Cell::new(0) }
     }
 
     /// Waits until there is something to read, or the end.
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
+        match &self.cipher {
+            Some(cipher) if cipher.take_unread() => Ok(()),
+            _ => self.stream.readable().await,
+        }
     }
 
     /// Reads what is there.
     pub(crate) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
-        self.stream.try_read(into)
+        match &self.cipher {
+            None => self.stream.try_read(into),
+            Some(cipher) => cipher.try_read(&self.stream, into),
+        }
     }
 
     /// Notes that the client has said something.
     pub(crate) fn heard(&self, now_s: u32) {
-        self.heard_s.store(now_s, Ordering::Relaxed);
+        self.heard_s.set(now_s);
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> Written {
+        let written = match &self.cipher {
+            None => self.stream.try_write(bytes),
+            Some(cipher) => cipher.try_write(&self.stream, bytes),
+        };
+        match written {
+            Ok(taken) => Written::Bytes(taken),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Written::Bytes(0),
+            Err(_) => Written::Broken,
+        }
+    }
+
+    fn shut_down(&self, how: Shutdown) {
+        // Fails only if the connection has ended by itself.
+        let _ = SockRef::from(&self.stream).shutdown(how);
     }
 }
 
@@ -47,51 +82,48 @@ pub(crate) enum Written {
 
 /// The write side of a client.
 ///
-/// `Plain` writes the shared bytes of a frame as they are; sinks that encrypt, or that speak
-/// HTTP, will stand beside it.
+/// A socket takes the shared bytes of a frame as they are, or encrypts them on their way.
 #[derive(Debug, Clone)]
 pub(crate) enum ClientSink {
-    /// A TCP socket that carries WebSocket frames.
-    Plain(Arc<Socket>),
+    /// A TCP socket that carries WebSocket frames, plain or through TLS.
+    Socket(Rc<Socket>),
 }
 
 impl ClientSink {
     /// Writes as much as the socket takes without waiting.
+    ///
+    /// What is counted as taken is with the kernel. The rest of the frame, and nothing else, must
+    /// be written next: a cipher may have begun to encrypt it.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> Written {
-        let Self::Plain(socket) = self;
-        match socket.stream.try_write(bytes) {
-            Ok(taken) => Written::Bytes(taken),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Written::Bytes(0),
-            Err(_) => Written::Broken,
-        }
+        let Self::Socket(socket) = self;
+        socket.try_write(bytes)
     }
 
     /// Waits until the socket may take more, or is gone.
     pub(crate) async fn writable(&self) {
-        let Self::Plain(socket) = self;
+        let Self::Socket(socket) = self;
         // An error shows in the next write.
         let _ = socket.stream.writable().await;
     }
 
     /// When the client was last heard, in seconds of the monotonic clock.
     pub(crate) fn heard_s(&self) -> u32 {
-        let Self::Plain(socket) = self;
-        socket.heard_s.load(Ordering::Relaxed)
+        let Self::Socket(socket) = self;
+        socket.heard_s.get()
     }
 
     /// Ends the stream after what was written; the client may still answer.
     pub(crate) fn finish(&self) {
-        self.shut_down(Shutdown::Write);
+        let Self::Socket(socket) = self;
+        if let Some(cipher) = &socket.cipher {
+            cipher.finish(&socket.stream);
+        }
+        socket.shut_down(Shutdown::Write);
     }
 
     /// Ends the connection; its reader sees the end at once.
     pub(crate) fn abort(&self) {
-        self.shut_down(Shutdown::Both);
-    }
-
-    fn shut_down(&self, how: Shutdown) {
-        let Self::Plain(socket) = self;
-        // Fails only if the connection has ended by itself.
-        let _ = SockRef::from(&socket.stream).shutdown(how);
+        let Self::Socket(socket) = self;
+        socket.shut_down(Shutdown::Both);
     }
 }

@@ -22,7 +22,7 @@ use crate::shard::flush::Sent;
 use crate::shard::rooms::{Job, Rooms};
 use crate::shard::watch::Watch;
 use crate::shard::wheel::Wheel;
-use crate::shard::{Control, FrameVariant, RoomCommand, ShardFrame, ShardInbox};
+use crate::shard::{Control, FrameVariant, Handover, RoomCommand, ShardFrame, ShardInbox};
 
 /// Writes between two looks at the control queue and the readers: about 1 ms of writing, so a
 /// reply waits no longer for a large flush.
@@ -66,6 +66,7 @@ pub(crate) struct Shard {
     pub(super) rules: ShardRules,
     pub(super) metrics: Arc<Metrics>,
     pub(super) pulse: Pulse,
+    handover: Handover,
     pub(super) clients: Clients,
     pub(super) rooms: Rooms,
     pub(super) wheel: Wheel,
@@ -94,6 +95,7 @@ impl Shard {
     pub(crate) fn new(
         boot: BootId,
         shard: u16,
+        handover: Handover,
         clock: Clock,
         rules: ShardRules,
         metrics: Arc<Metrics>,
@@ -104,6 +106,7 @@ impl Shard {
             rules,
             metrics,
             pulse,
+            handover,
             clients: Clients::new(boot, shard),
             rooms: Rooms::default(),
             wheel: Wheel::new(clock.now().mono_s()),
@@ -187,6 +190,7 @@ impl Shard {
     fn control(&mut self, control: Control, now: Now) {
         match control {
             Control::Attach { sink, user, answer } => {
+                let Some(sink) = self.handover.collect(sink) else { return };
                 let address = self.attach(sink, user, now);
                 // A connection that does not wait for its address any more detaches all the same.
                 let _ = answer.send(address);

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use crate::shard::ClientSink;
 
 /// Waits until a full socket takes more.
-pub(crate) struct Watch(Pin<Box<dyn Future<Output = (u32, u32)> + Send>>);
+pub(crate) struct Watch(Pin<Box<dyn Future<Output = (u32, u32)>>>);
 
 impl Watch {
     pub(crate) fn new(sink: ClientSink, slot: u32, generation: u32) -> Self {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -18,12 +19,17 @@ use super::soon;
 
 /// A client. It reads only while it waits for something; pings are answered while it reads.
 pub(crate) struct TestClient {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Carrier>>,
     /// The headers of the upgrade.
     pub(crate) response: Response,
     next_id: u64,
     pub(crate) memory: Memory,
 }
+
+/// What a WebSocket can run over.
+pub(crate) trait Carrier: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Carrier for T {}
 
 /// How a connection is made.
 #[derive(Debug, Clone)]
@@ -59,6 +65,22 @@ impl TestClient {
     pub(crate) async fn try_dial(to: SocketAddr, dial: Dial<'_>) -> Result<Self, Box<Error>> {
         let stream = TcpStream::connect(to).await.expect("the gateway listens");
         stream.set_nodelay(true).unwrap();
+        Self::try_dial_over(Box::new(stream), to, dial).await
+    }
+
+    /// Connects over a stream and waits for `welcome`.
+    pub(crate) async fn over(stream: impl Carrier + 'static, to: SocketAddr) -> Self {
+        let dialled = Self::try_dial_over(Box::new(stream), to, Dial::default()).await;
+        let mut client = dialled.expect("the upgrade is accepted");
+        client.until("welcome", |memory| memory.first("welcome").cloned()).await;
+        client
+    }
+
+    async fn try_dial_over(
+        stream: Box<dyn Carrier>,
+        to: SocketAddr,
+        dial: Dial<'_>,
+    ) -> Result<Self, Box<Error>> {
         let mut request = format!("ws://{to}{}", dial.path).into_client_request().unwrap();
         for (name, value) in dial.headers {
             request.headers_mut().append(name, value.parse().unwrap());

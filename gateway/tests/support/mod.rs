@@ -20,6 +20,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod seed;
+pub(crate) mod tls;
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,0 +1,47 @@
+//! Whether a gateway is ready: an event of its own goes through the broker and back.
+
+use std::time::Duration;
+
+use protocol::event::{Body, Draft, Kind};
+use protocol::ids::{EventId, RoomId};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use crate::app::Node;
+use crate::health::{Health, Stage};
+
+impl Node {
+    /// Ready means: an event has gone through the broker and come back.
+    pub(super) async fn prove_ready(
+        self,
+        canary: RoomId,
+        mut seen: watch::Receiver<bool>,
+        health: Health,
+    ) {
+        let body: Box<RawValue> = serde_json::from_str("{}").expect("an empty object is JSON");
+        loop {
+            let draft = Draft {
+                id: EventId::random(rand::random()),
+                kind: Kind::System,
+                ts_ms: self.clock.now().unix_ms,
+                user: None,
+                body: Body::Opaque(&body),
+                weight: 0,
+            };
+            let sent = self.broker.subscribe(&canary).is_ok()
+                && self.broker.publish(&canary, draft.render()).is_ok();
+            let back = tokio::time::timeout(Duration::from_secs(1), seen.wait_for(|seen| *seen));
+            if sent && back.await.is_ok() {
+                break;
+            }
+            tracing::warn!("the broker has not returned the canary yet");
+        }
+        // Deliveries of a room that is not wanted any more are harmless.
+        let _ = self.broker.unsubscribe(&canary);
+        if health.stage() == Stage::Starting {
+            health.enter(Stage::Ready);
+            self.metrics.ready.set(1);
+            tracing::info!("ready");
+        }
+    }
+}
