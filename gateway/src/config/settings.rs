@@ -238,7 +238,7 @@ fn proxies() -> Vec<Setting> {
         });
     vec![
         Setting {
-            example: "[\"10.0.0.0/8\"]".to_owned(),
+            example: "10.0.0.0/8".to_owned(),
             ..Setting::new(
                 "proxies.trust",
                 kind::networks(|c| &mut c.public.proxies.networks),
