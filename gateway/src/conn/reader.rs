@@ -97,15 +97,11 @@ impl Reader {
         carry: &mut Carry,
         client: &mut impl Client,
     ) -> Read {
-        let kept = carry.bytes.len();
         let mut buffer = std::mem::take(&mut self.buffer);
-        if buffer.len() < kept + READ_BYTES {
-            buffer.resize(kept + READ_BYTES, 0);
-        }
-        buffer[..kept].copy_from_slice(&carry.bytes);
-        let read = match source(&mut buffer[kept..kept + READ_BYTES]) {
+        buffer.resize(READ_BYTES, 0);
+        let read = match source(&mut buffer) {
             Ok(0) => Read::Ended,
-            Ok(bytes) => self.frames(&buffer[..kept + bytes], bytes, carry, client),
+            Ok(bytes) => self.go_on(&buffer[..bytes], carry, client),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Read::Nothing,
             Err(_) => Read::Ended,
         };
@@ -113,35 +109,51 @@ impl Reader {
         read
     }
 
+    /// Goes on with what was kept, and keeps what is not a whole frame yet: nothing, usually. A
+    /// frame that comes in many pieces is copied once, not once per piece.
+    fn go_on(&mut self, fresh: &[u8], carry: &mut Carry, client: &mut impl Client) -> Read {
+        let Carry { bytes: kept, assembler } = carry;
+        let mut joined = std::mem::take(kept);
+        let bytes = if joined.is_empty() {
+            fresh
+        } else {
+            joined.extend_from_slice(fresh);
+            &joined
+        };
+        match self.frames(bytes, assembler, client) {
+            Ok(0) if !joined.is_empty() => *kept = joined,
+            Ok(taken) => *kept = bytes[taken..].to_vec(),
+            Err(None) => {}
+            Err(Some(reason)) => return Read::Fault(reason),
+        }
+        Read::Bytes(fresh.len())
+    }
+
+    /// Takes the whole frames that stand at the beginning; returns how many bytes they are, or
+    /// with what to close (nothing, if the client has been told already).
     fn frames(
         &mut self,
-        mut bytes: &[u8],
-        fresh: usize,
-        carry: &mut Carry,
+        bytes: &[u8],
+        assembler: &mut Assembler,
         client: &mut impl Client,
-    ) -> Read {
+    ) -> Result<usize, Option<CloseReason>> {
+        let mut taken = 0;
         loop {
+            let rest = &bytes[taken..];
             let rules = client.rules();
-            let header = match ClientHeader::parse(bytes, rules) {
-                Ok(Some(header)) if header.frame_bytes() <= bytes.len() => header,
-                Ok(Some(_) | None) => break,
-                Err(fault) => return Read::Fault(fault.close_reason()),
+            let header = match ClientHeader::parse(rest, rules) {
+                Ok(Some(header)) if header.frame_bytes() <= rest.len() => header,
+                Ok(Some(_) | None) => return Ok(taken),
+                Err(fault) => return Err(Some(fault.close_reason())),
             };
-            let (frame, rest) = bytes.split_at(header.frame_bytes());
-            bytes = rest;
-            match self.frame(&header, frame, rules, &mut carry.assembler, client) {
+            let frame = &rest[..header.frame_bytes()];
+            taken += frame.len();
+            match self.frame(&header, frame, rules, assembler, client) {
                 Ok(Next::GoOn) => {}
-                Ok(Next::Stop) => return Read::Bytes(fresh),
-                Err(reason) => return Read::Fault(reason),
+                Ok(Next::Stop) => return Err(None),
+                Err(reason) => return Err(Some(reason)),
             }
         }
-        if bytes.is_empty() {
-            // Not cleared: a connection between two frames holds no memory.
-            carry.bytes = Vec::new();
-        } else {
-            carry.bytes = bytes.to_vec();
-        }
-        Read::Bytes(fresh)
     }
 
     fn frame(

@@ -29,14 +29,14 @@ impl Schedule {
         self.queue.peek().map(|Reverse((due_ms, _))| *due_ms)
     }
 
-    /// Takes a room whose turn is due, and when it was.
-    pub(crate) fn take_due(&mut self, now_ms: u64) -> Option<(usize, u64)> {
+    /// Takes a room whose turn is due.
+    pub(crate) fn take_due(&mut self, now_ms: u64) -> Option<usize> {
         self.queue.peek().filter(|Reverse((due_ms, _))| *due_ms <= now_ms)?;
         let Reverse((due_ms, room)) = self.queue.pop()?;
         if self.booked[room] == Some(due_ms) {
             self.booked[room] = None;
         }
-        Some((room, due_ms))
+        Some(room)
     }
 }
 
@@ -53,8 +53,8 @@ mod tests {
         schedule.add(25, 1);
         assert_eq!(schedule.next_ms(), Some(10));
         assert_eq!(schedule.take_due(9), None);
-        assert_eq!(schedule.take_due(25), Some((1, 10)));
-        assert_eq!(schedule.take_due(25), Some((2, 20)));
+        assert_eq!(schedule.take_due(25), Some(1));
+        assert_eq!(schedule.take_due(25), Some(2));
         assert_eq!(schedule.take_due(25), None);
         assert_eq!(schedule.next_ms(), Some(30));
     }

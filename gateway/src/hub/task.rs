@@ -62,6 +62,12 @@ enum Verb {
     Unsubscribe(RoomId),
 }
 
+/// What the broker was too busy for.
+enum Undone {
+    Fetch(Cursor),
+    Report,
+}
+
 /// What the loop has waited for.
 enum Wake {
     Command(HubCommand),
@@ -224,7 +230,7 @@ impl Hub {
     async fn turn_rooms(&mut self, now: Now, effects: &mut Vec<Effect>) {
         // All that is due now, and nothing that is booked meanwhile: the loop turns in any case.
         let due: Vec<_> = std::iter::from_fn(|| self.schedule.take_due(now.unix_ms)).collect();
-        for (room, due_ms) in due {
+        for room in due {
             // The schedule may hold a room that was forgotten, or one that has had this turn.
             let Some(state) = self.rooms.get_mut(room) else { continue };
             if state.due_ms().is_none_or(|due_ms| due_ms > now.unix_ms) {
@@ -234,10 +240,6 @@ impl Hub {
             }
             state.turn(now, effects);
             let over = state.is_over(now);
-            if effects.iter().any(|effect| matches!(effect, Effect::Frame(_))) {
-                let lag_ms = now.unix_ms.saturating_sub(due_ms);
-                self.metrics.slot_lag_seconds.observe(lag_ms as f64 / 1000.0);
-            }
             self.carry_out(room, now, effects).await;
             if over {
                 self.forget(room);
@@ -257,20 +259,24 @@ impl Hub {
     async fn carry_out(&mut self, room: usize, now: Now, effects: &mut Vec<Effect>) {
         let id = self.rooms[room].id().clone();
         let mut todo = std::mem::take(effects);
-        let mut unfetched = Vec::new();
+        let mut undone = Vec::new();
         for effect in todo.drain(..) {
-            self.carry_out_one(&id, effect, &mut unfetched).await;
+            self.carry_out_one(&id, effect, &mut undone).await;
         }
         *effects = todo;
-        for cursor in unfetched {
-            self.rooms[room].fetch_refused(cursor, now, effects);
+        for undone in undone {
+            match undone {
+                Undone::Fetch(cursor) => self.rooms[room].fetch_refused(cursor, now, effects),
+                Undone::Report => self.rooms[room].report_refused(),
+            }
+            // Those who waited for a fetch are answered without it: nothing is left undone.
             for effect in effects.drain(..) {
                 self.carry_out_one(&id, effect, &mut Vec::new()).await;
             }
         }
     }
 
-    async fn carry_out_one(&mut self, id: &RoomId, effect: Effect, unfetched: &mut Vec<Cursor>) {
+    async fn carry_out_one(&mut self, id: &RoomId, effect: Effect, undone: &mut Vec<Undone>) {
         match effect {
             Effect::Answer(answer) => self.answer(id, answer).await,
             Effect::Refuse { joins, refusal } => {
@@ -285,13 +291,13 @@ impl Hub {
             Effect::Fetch(cursor) => {
                 if self.broker.fetch(id, cursor) == Err(Busy) {
                     self.metrics.queue_full(Queue::Broker);
-                    unfetched.push(cursor);
+                    undone.push(Undone::Fetch(cursor));
                 }
             }
             Effect::Report(counts) => {
-                // The next report makes up for one that finds the queue full.
                 if self.broker.report(id, counts) == Err(Busy) {
                     self.metrics.queue_full(Queue::Broker);
+                    undone.push(Undone::Report);
                 }
             }
             Effect::Info(ticket, info) => {
@@ -302,7 +308,9 @@ impl Hub {
             Effect::NoInfo(ticket) => {
                 let _ = self.questions.try_remove(ticket as usize);
             }
-            Effect::Closed { sent, left_out } => {
+            Effect::Closed { sent, left_out, due_ms } => {
+                let lag_ms = self.clock.now().unix_ms.saturating_sub(due_ms);
+                self.metrics.slot_lag_seconds.observe(lag_ms as f64 / 1000.0);
                 self.metrics.batch_events.observe(sent as f64);
                 left_out.iter().for_each(|(class, n)| self.metrics.left_out(class, n));
             }

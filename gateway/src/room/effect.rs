@@ -62,8 +62,8 @@ pub(crate) enum Effect {
     Info(u64, Info),
     /// A question cannot be answered.
     NoInfo(u64),
-    /// A slot has ended: for the metrics.
-    Closed { sent: usize, left_out: LeftOut },
+    /// A slot has ended, and could have been closed from `due_ms` on: for the metrics.
+    Closed { sent: usize, left_out: LeftOut, due_ms: u64 },
     /// So many events had been seen before: for the metrics.
     Repeats(usize),
 }

@@ -17,7 +17,9 @@ impl Room {
         while let Some((closed, heads)) =
             self.log.as_mut().and_then(|log| log.close_due(now.unix_ms))
         {
-            out.push(Effect::Closed { left_out: left_out_of(&closed), sent: closed.sent.len() });
+            let due_ms = closed.ended_ms + self.grace_ms;
+            let (sent, left_out) = (closed.sent.len(), left_out_of(&closed));
+            out.push(Effect::Closed { sent, left_out, due_ms });
             if self.listeners.is_empty() {
                 continue;
             }

@@ -176,10 +176,18 @@ impl Log {
         }
     }
 
-    /// The newest events up to the head, oldest first.
+    /// The newest events up to the head, oldest first: at most so many, and no more bytes than a
+    /// resume may replay.
     pub(crate) fn newest(&self, count: usize) -> Vec<Event> {
         let open = self.slots.unsent_after(0).rev();
-        let mut newest: Vec<Event> = open.chain(self.ring.newest()).take(count).cloned().collect();
+        let mut bytes_left = RESUME_BYTES_MAX;
+        let fits = |event: &&Event| {
+            let left = bytes_left.checked_sub(event.json.len());
+            bytes_left = left.unwrap_or_default();
+            left.is_some()
+        };
+        let newest = open.chain(self.ring.newest()).take(count).take_while(fits);
+        let mut newest: Vec<Event> = newest.cloned().collect();
         newest.reverse();
         newest
     }

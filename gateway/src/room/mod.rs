@@ -38,6 +38,8 @@ const JOINS_COLLECTED_MS: u64 = 5;
 const OPENING_MS_MAX: u64 = 5_000;
 /// A room is kept this long after its last viewer: reloads come back within seconds.
 const LINGER_MS: u64 = 20_000;
+/// The same if likes were counted here: as long as brokers keep its events.
+const LINGER_LIKED_MS: u64 = 600_000;
 
 documented! {
     /// The settings of a room.
@@ -182,7 +184,7 @@ impl Room {
     /// When the next turn is needed, in milliseconds since 1970.
     pub(crate) fn due_ms(&self) -> Option<u64> {
         let waiting = &self.waiting;
-        let linger = self.empty_since_ms.map(|since_ms| since_ms + LINGER_MS);
+        let linger = self.over_ms();
         let Some(log) = &self.log else {
             let asked = !waiting.joins.is_empty() || !waiting.questions.is_empty();
             return asked.then_some(self.started_ms + OPENING_MS_MAX).or(linger);
@@ -196,7 +198,17 @@ impl Room {
 
     /// Whether nobody has been here for so long that the room can be forgotten.
     pub(crate) fn is_over(&self, now: Now) -> bool {
-        self.empty_since_ms.is_some_and(|since_ms| since_ms + LINGER_MS <= now.unix_ms)
+        self.over_ms().is_some_and(|over_ms| over_ms <= now.unix_ms)
+    }
+
+    fn over_ms(&self) -> Option<u64> {
+        let linger_ms = if self.tally.has_likes() { LINGER_LIKED_MS } else { LINGER_MS };
+        self.empty_since_ms.map(|since_ms| since_ms + linger_ms)
+    }
+
+    /// The broker was too busy for the last report.
+    pub(crate) fn report_refused(&mut self) {
+        self.tally.report_refused();
     }
 
     /// Does everything that is due.

@@ -11,7 +11,7 @@ const ONLINE_TOLD_EVERY_MS: u64 = 5_000;
 const REPORTED_EVERY_MS: u64 = 5_000;
 
 /// What one room counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tally {
     here: Counts,
     elsewhere: AHashMap<BootId, Counts>,
@@ -19,7 +19,8 @@ pub(crate) struct Tally {
     /// Whether some were told another number of viewers since, with the answer to their join.
     online_varies: bool,
     online_told_ms: u64,
-    reported: Counts,
+    /// What other nodes know; `None` if the last report did not get through.
+    reported: Option<Counts>,
     reported_ms: u64,
 }
 
@@ -28,6 +29,21 @@ pub(crate) struct Tally {
 pub(crate) struct Total {
     pub(crate) online: u64,
     pub(crate) likes: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            here: Counts::default(),
+            elsewhere: AHashMap::new(),
+            told: Total::default(),
+            online_varies: false,
+            online_told_ms: 0,
+            // Nobody has heard of this room, and there is nothing to tell.
+            reported: Some(Counts::default()),
+            reported_ms: 0,
+        }
+    }
 }
 
 impl Tally {
@@ -73,7 +89,8 @@ impl Tally {
 
     /// From when on other nodes may be told of a change; `None` if they know all.
     pub(crate) fn report_due_ms(&self) -> Option<u64> {
-        (self.here != self.reported).then_some(self.reported_ms + REPORTED_EVERY_MS)
+        let is_known = self.reported == Some(self.here);
+        (!is_known).then_some(self.reported_ms + REPORTED_EVERY_MS)
     }
 
     /// Everybody has just learned everything.
@@ -107,9 +124,19 @@ impl Tally {
     /// What other nodes are to be told now.
     pub(crate) fn report(&mut self, now_ms: u64) -> Option<Counts> {
         self.report_due_ms().filter(|due_ms| *due_ms <= now_ms)?;
-        self.reported = self.here;
+        self.reported = Some(self.here);
         self.reported_ms = now_ms;
         Some(self.here)
+    }
+
+    /// The last report did not get through; it is due again.
+    pub(crate) fn report_refused(&mut self) {
+        self.reported = None;
+    }
+
+    /// Whether likes were counted here, which only this room remembers.
+    pub(crate) fn has_likes(&self) -> bool {
+        self.here.likes > 0
     }
 }
 
@@ -180,5 +207,18 @@ mod tests {
         assert_eq!(tally.report_due_ms(), Some(T + 5_000));
         assert_eq!(tally.report(T + 4_999), None);
         assert_eq!(tally.report(T + 5_000), Some(Counts { online: 2, likes: 0 }));
+    }
+
+    #[test]
+    fn a_report_that_did_not_get_through_is_due_again_even_if_nothing_is_left_to_count() {
+        let mut tally = Tally::default();
+        tally.came();
+        assert!(tally.report(T).is_some());
+        tally.left();
+        assert_eq!(tally.report(T + 5_000), Some(Counts::default()));
+        tally.report_refused();
+        assert_eq!(tally.report_due_ms(), Some(T + 10_000));
+        assert_eq!(tally.report(T + 10_000), Some(Counts::default()));
+        assert_eq!(tally.report_due_ms(), None);
     }
 }

@@ -114,6 +114,7 @@ impl Shard {
     /// Looks at the clients whose timers are due.
     pub(super) fn second(&mut self, now: Now) {
         self.pulse.beat(now);
+        self.looked_s = now.mono_s();
         for (slot, generation) in self.wheel.due(now.mono_s()) {
             self.look(slot, generation, now);
         }

@@ -1,6 +1,7 @@
 //! The shard's loop: commands in, frames out.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,6 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use protocol::close::CloseReason;
 use protocol::ids::{Address, BootId, UserId};
-use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::client::members::Member;
@@ -27,8 +27,6 @@ use crate::shard::{Control, FrameVariant, Handover, RoomCommand, ShardFrame, Sha
 /// Writes between two looks at the control queue and the readers: about 1 ms of writing, so a
 /// reply waits no longer for a large flush.
 const WRITES_PER_TURN: usize = 128;
-/// Control commands applied in one go.
-const CONTROLS_PER_TURN: usize = 256;
 /// Room jobs taken out of the queue before the hubs have to wait.
 const JOBS_MAX: usize = 1024;
 
@@ -72,6 +70,8 @@ pub(crate) struct Shard {
     pub(super) wheel: Wheel,
     pub(super) watched: FuturesUnordered<Watch>,
     pub(super) leaving: Leaving,
+    /// The second in which the timers were last looked at.
+    pub(super) looked_s: u32,
 }
 
 /// Whether clients are told to go elsewhere.
@@ -112,6 +112,7 @@ impl Shard {
             wheel: Wheel::new(clock.now().mono_s()),
             watched: FuturesUnordered::new(),
             leaving: Leaving::No,
+            looked_s: 0,
         }
     }
 
@@ -127,21 +128,15 @@ impl Shard {
                     return;
                 }
             } else {
-                // Work waits: look at what is there, but do not wait for more.
+                // Work waits: let the readers have their turn, and do not wait for more.
                 tokio::task::yield_now().await;
-                tokio::select! {
-                    biased;
-                    wake = self.wake(&mut inbox, &mut second) => {
-                        let now = self.clock.now();
-                        if !self.apply(wake, now) {
-                            return;
-                        }
-                    }
-                    () = std::future::ready(()) => {}
-                }
             }
             let now = self.clock.now();
+            self.take_writable(now).await;
             self.take_waiting(&mut inbox, now);
+            if now.mono_s() > self.looked_s {
+                self.second(now);
+            }
             self.work(now);
         }
     }
@@ -160,15 +155,24 @@ impl Shard {
         }
     }
 
-    /// Takes what waits in the queues, control first.
+    /// Writes to sockets that were full and are not any more, as far as a turn goes.
+    async fn take_writable(&mut self, now: Now) {
+        for _ in 0..WRITES_PER_TURN {
+            let next = std::future::poll_fn(|cx| {
+                let next = self.watched.poll_next_unpin(cx);
+                Poll::Ready(if let Poll::Ready(next) = next { next } else { None })
+            });
+            let Some((slot, generation)) = next.await else { return };
+            self.writable(slot, generation, now);
+        }
+    }
+
+    /// Takes what waits in the queues: all of control first, because a connection announces a
+    /// seat here before it asks a hub for it, and the hub's answer must find it.
     fn take_waiting(&mut self, inbox: &mut ShardInbox, now: Now) {
-        for _ in 0..CONTROLS_PER_TURN {
-            match inbox.control.try_recv() {
-                Ok(control) => self.control(control, now),
-                Err(mpsc::error::TryRecvError::Empty | mpsc::error::TryRecvError::Disconnected) => {
-                    break;
-                }
-            }
+        for _ in 0..inbox.control.len() {
+            let Ok(control) = inbox.control.try_recv() else { break };
+            self.control(control, now);
         }
         while self.rooms.jobs() < JOBS_MAX {
             let Ok(command) = inbox.rooms.try_recv() else { break };
@@ -181,7 +185,8 @@ impl Shard {
             Wake::Control(control) => self.control(control, now),
             Wake::Room(command) => self.room(command, now),
             Wake::Writable(slot, generation) => self.writable(slot, generation, now),
-            Wake::Second => self.second(now),
+            // Looked at in every turn, whatever woke it.
+            Wake::Second => {}
             Wake::Ended => return false,
         }
         true
