@@ -6,6 +6,7 @@ mod slow;
 mod timers;
 mod turns;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -32,6 +33,7 @@ const BOOT: [u8; 8] = [1; 8];
 /// A shard and its time.
 struct Stage {
     shard: Shard,
+    handover: Handover,
     metrics: Arc<Metrics>,
     now: Now,
 }
@@ -39,7 +41,7 @@ struct Stage {
 /// The other end of a client.
 struct Peer {
     stream: TcpStream,
-    socket: Arc<Socket>,
+    socket: Rc<Socket>,
     address: Address,
     bytes: Vec<u8>,
 }
@@ -59,8 +61,10 @@ impl Stage {
     fn new() -> Self {
         let metrics = Arc::new(Metrics::new().unwrap());
         let (kept, pulse) = (Arc::clone(&metrics), Pulse::default());
-        let shard = Shard::new(BootId::random(BOOT), 0, Clock::system(), RULES, kept, pulse);
-        Self { shard, metrics, now: at(0) }
+        let (boot, handover) = (BootId::random(BOOT), Handover::default());
+        let at_hand = handover.clone();
+        let shard = Shard::new(boot, 0, at_hand, Clock::system(), RULES, kept, pulse);
+        Self { shard, handover, metrics, now: at(0) }
     }
 
     /// Lets the seconds pass one by one.
@@ -81,9 +85,9 @@ impl Stage {
         let (stream, server) = pair(buffer_bytes).await;
         // What a handshake has proven in passing.
         server.writable().await.unwrap();
-        let socket = Arc::new(Socket::new(server));
+        let socket = Rc::new(Socket::plain(server));
         let (answer, address) = oneshot::channel();
-        let sink = ClientSink::Plain(Arc::clone(&socket));
+        let sink = self.handover.leave(ClientSink::Socket(Rc::clone(&socket)));
         let user = UserId::parse(user).unwrap();
         self.control(Control::Attach { sink, user, answer });
         Peer { stream, socket, address: address.await.unwrap(), bytes: Vec::new() }

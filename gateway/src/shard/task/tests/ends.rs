@@ -166,12 +166,16 @@ async fn who_comes_during_a_drain_is_told_in_the_next_second() {
 
 #[tokio::test]
 async fn a_shard_that_runs_attaches_writes_and_ends_with_its_handles() {
+    tokio::task::LocalSet::new().run_until(run_and_end()).await;
+}
+
+async fn run_and_end() {
     let (handle, inbox) = crate::shard::ShardHandle::channel();
-    let Stage { shard, .. } = Stage::new();
-    let task = tokio::spawn(shard.run(inbox));
+    let Stage { shard, handover, .. } = Stage::new();
+    let task = tokio::task::spawn_local(shard.run(inbox));
     let (stream, server) = pair(None).await;
-    let socket = Arc::new(Socket::new(server));
-    let sink = ClientSink::Plain(Arc::clone(&socket));
+    let socket = Rc::new(Socket::plain(server));
+    let sink = handover.leave(ClientSink::Socket(Rc::clone(&socket)));
     let address = handle.attach(sink, UserId::parse("ann").unwrap()).await.unwrap();
     let mut peer = Peer { stream, socket, address, bytes: Vec::new() };
     handle.control(Control::Expect { address, room: room_id("a"), seat: seat(1) }).await;
