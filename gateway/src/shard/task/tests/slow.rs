@@ -145,5 +145,5 @@ async fn a_full_socket_that_ends_is_let_go() {
     let (slot, generation) = woken.unwrap();
     stage.shard.writable(slot, generation, stage.now);
     assert!(stage.shard.watched.is_empty());
-    assert_eq!(Arc::strong_count(&slow.socket), 1, "nobody else holds the socket");
+    assert_eq!(Rc::strong_count(&slow.socket), 1, "nobody else holds the socket");
 }
