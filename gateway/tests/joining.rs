@@ -81,7 +81,7 @@ async fn a_long_history_comes_whole_to_many_at_once() {
 async fn joins_and_leaves_that_do_not_wait_for_answers_end_as_the_last_one_says() {
     const ROOMS: [&str; 3] = ["甲", "乙", "丙"];
     let mut random = seeded();
-    let gateway = TestGateway::start().await;
+    let gateway = TestGateway::with(|config| config.hub.room.budget = Budget::UNLIMITED).await;
     for round in 0..40 {
         let mut client = RawClient::dial(gateway.public, "", None).await;
         let mut seated = [false; 3];
