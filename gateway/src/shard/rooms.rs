@@ -110,3 +110,79 @@ impl Rooms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> RoomId {
+        RoomId::parse(name).unwrap()
+    }
+
+    fn flush(name: &str) -> Job {
+        Job::Flush(ShardFrame { room: id(name), variants: [].into() })
+    }
+
+    /// Rooms in which somebody is expected.
+    fn rooms(names: &[&str]) -> Rooms {
+        let mut rooms = Rooms::default();
+        for name in names {
+            let room = rooms.enter(&id(name));
+            rooms.get(room).unwrap().expected = 1;
+        }
+        rooms
+    }
+
+    /// The names of the rooms whose turns come, each turn finishing its job.
+    fn turns(rooms: &mut Rooms) -> Vec<String> {
+        let mut turns = Vec::new();
+        while let Some((room, _)) = rooms.take_turn() {
+            turns.push(rooms.get(room).unwrap().id.as_str().to_owned());
+            rooms.end_turn(room, None);
+        }
+        turns
+    }
+
+    #[test]
+    fn rooms_with_work_take_turns() {
+        let mut rooms = rooms(&["a", "b", "c"]);
+        for name in ["a", "a", "a", "b", "c", "b"] {
+            assert!(rooms.queue(&id(name), flush(name)));
+        }
+        assert_eq!(rooms.jobs(), 6);
+        assert_eq!(turns(&mut rooms), ["a", "b", "c", "a", "b", "a"]);
+        assert_eq!(rooms.jobs(), 0);
+    }
+
+    #[test]
+    fn an_unfinished_job_is_the_first_of_its_rooms_next_turn() {
+        let mut rooms = rooms(&["a", "b"]);
+        rooms.queue(&id("a"), flush("a"));
+        rooms.queue(&id("b"), flush("b"));
+        let (room, job) = rooms.take_turn().unwrap();
+        assert_eq!(rooms.jobs(), 1);
+        rooms.end_turn(room, Some(job));
+        assert_eq!((rooms.jobs(), turns(&mut rooms)), (2, vec!["b".to_owned(), "a".to_owned()]));
+    }
+
+    #[test]
+    fn a_room_that_nobody_here_is_in_has_no_work() {
+        let mut rooms = rooms(&["a"]);
+        assert!(!rooms.queue(&id("b"), flush("b")));
+        assert_eq!((rooms.jobs(), turns(&mut rooms).len()), (0, 0));
+    }
+
+    #[test]
+    fn a_room_is_forgotten_with_its_last_member_and_its_last_job() {
+        let mut rooms = rooms(&["a"]);
+        let room = rooms.find(&id("a")).unwrap();
+        rooms.forget_if_empty(room);
+        assert!(rooms.find(&id("a")).is_some(), "somebody is expected");
+        rooms.queue(&id("a"), flush("a"));
+        rooms.get(room).unwrap().expected = 0;
+        rooms.forget_if_empty(room);
+        assert!(rooms.find(&id("a")).is_some(), "something is to do");
+        turns(&mut rooms);
+        assert_eq!(rooms.find(&id("a")), None);
+    }
+}

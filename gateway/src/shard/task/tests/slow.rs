@@ -135,12 +135,15 @@ async fn a_slow_client_that_is_closed_gets_its_replies_first_and_no_batches() {
     let seen = read_until(&mut stage, &mut slow, |seen| seen.first == CLOSE).await;
     assert_eq!(seen.len() as u64, at + 2);
     assert_eq!(seen[at as usize].payload, b"reply");
+    assert_eq!(slow.frame().await, None, "nothing comes after the close frame");
 }
 
 #[tokio::test]
 async fn a_full_socket_that_ends_is_let_go() {
     let (mut stage, slow, _) = stuck().await;
     stage.control(Control::Detach(slow.address));
+    timeout(PATIENCE, slow.socket.readable()).await.unwrap().unwrap();
+    assert!(matches!(slow.socket.try_read(&mut [0]), Ok(0)), "it is cut off");
     let woken = timeout(PATIENCE, stage.shard.watched.next()).await.unwrap();
     let (slot, generation) = woken.unwrap();
     stage.shard.writable(slot, generation, stage.now);
