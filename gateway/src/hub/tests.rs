@@ -1,6 +1,7 @@
 //! A hub between a broker and two shards, in virtual time.
 
 mod busy;
+mod metrics;
 mod rooms;
 
 use std::sync::Arc;
@@ -114,6 +115,13 @@ impl Stage {
     async fn silence(&mut self, shard: usize, time: Duration) {
         let next = timeout(time, self.shards[shard].next_room()).await;
         assert!(next.is_err(), "{next:?}");
+    }
+
+    /// The value of a line of the metrics.
+    fn metric(&self, name: &str) -> f64 {
+        let text = String::from_utf8(self.metrics.render()).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
     }
 
     async fn pass(&self, ms: u64) {

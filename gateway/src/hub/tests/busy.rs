@@ -93,6 +93,7 @@ async fn a_refused_subscription_is_tried_again_until_it_is_taken() {
     assert_eq!(asked(&mut verbs), Vec::<String>::new());
     stage.pass(200).await;
     assert_eq!(asked(&mut verbs), ["+a", "+b"]);
+    assert_eq!(stage.metric("barrage_queue_full_total{queue=\"broker\"}"), 3.0);
 }
 
 #[tokio::test(start_paused = true)]
