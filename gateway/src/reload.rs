@@ -28,8 +28,10 @@ impl Reloader {
         let Loaded { config, warnings, .. } = match read {
             Ok(loaded) => loaded,
             Err(faults) => {
-                let count = faults.0.len();
-                tracing::warn!(count, "nothing reloaded: {faults}");
+                for fault in &faults.0 {
+                    tracing::warn!(%fault, "the configuration cannot be used");
+                }
+                tracing::warn!(faults = faults.0.len(), "nothing reloaded");
                 return;
             }
         };

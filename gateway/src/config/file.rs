@@ -60,9 +60,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn table(&mut self, section: &str, table: &DeTable<'_>) {
         for (name, value) in table {
+            // Keys of ours hold nothing to escape, and a fault stays on its line.
+            let escaped = name.get_ref().escape_debug();
             let key = match section {
-                "" => name.get_ref().to_string(),
-                section => format!("{section}.{}", name.get_ref()),
+                "" => escaped.to_string(),
+                section => format!("{section}.{escaped}"),
             };
             let setting = SETTINGS.iter().find(|setting| setting.key == key);
             match (setting, value.get_ref()) {

@@ -29,6 +29,26 @@ impl Sources {
     /// # Errors
     /// [`Faults`]: all of them at once, each with its source, key and value.
     pub fn load(&self) -> Result<Loaded, Faults> {
+        let (mut loaded, mut faults) = self.assemble();
+        if faults.is_empty() {
+            faults.extend(contradictions(&loaded.config).into_iter().map(|(key, why)| {
+                let setting = SETTINGS.iter().find(|setting| setting.key == key);
+                let value = setting.and_then(|setting| setting.kind.show(&loaded.config));
+                let origin = setting.map_or(Origin::Default, |s| loaded.origins[place(s)].clone());
+                Fault { origin, key: key.to_owned(), value, why }
+            }));
+        }
+        faults.extend(finish(&mut loaded.config).err().unwrap_or_default());
+        if faults.is_empty() {
+            Ok(loaded)
+        } else {
+            faults.sort_by_key(Fault::rank);
+            Err(Faults(faults))
+        }
+    }
+
+    /// Puts every value into its place, each checked by itself only.
+    pub(super) fn assemble(&self) -> (Loaded, Vec<Fault>) {
         let (mut given, mut faults) = match &self.file {
             Some(path) => file::read(path),
             None => (Vec::new(), Vec::new()),
@@ -53,21 +73,7 @@ impl Sources {
                 }),
             }
         }
-        if faults.is_empty() {
-            faults.extend(contradictions(&config).into_iter().map(|(key, why)| {
-                let setting = SETTINGS.iter().find(|setting| setting.key == key);
-                let value = setting.and_then(|setting| setting.kind.show(&config));
-                let origin = setting.map_or(Origin::Default, |s| origins[place(s)].clone());
-                Fault { origin, key: key.to_owned(), value, why }
-            }));
-        }
-        faults.extend(finish(&mut config).err().unwrap_or_default());
-        if faults.is_empty() {
-            Ok(Loaded { config, warnings: self.warnings.clone(), origins })
-        } else {
-            faults.sort_by_key(Fault::rank);
-            Err(Faults(faults))
-        }
+        (Loaded { config, warnings: self.warnings.clone(), origins }, faults)
     }
 }
 
@@ -99,7 +105,9 @@ fn finish(config: &mut Config) -> Result<(), Vec<Fault>> {
 fn shown(setting: &Setting, texts: &[String], origin: &Origin) -> String {
     let is_quoted = |text: &str| {
         let is_bare = text.parse::<i64>().is_ok() || text.parse::<bool>().is_ok();
-        matches!(origin, Origin::File { .. }) && !is_bare
+        // A fault stays on its line.
+        let is_strange = text.is_empty() || text.contains(char::is_control);
+        is_strange || (matches!(origin, Origin::File { .. }) && !is_bare)
     };
     match texts {
         _ if setting.kind.is_secret => SHOWN.to_owned(),

@@ -25,6 +25,13 @@ fn load(flags: &[&str], environment: &[(&str, &str)]) -> Result<Loaded, Faults> 
     sources(flags, environment).load()
 }
 
+/// Loads what is valid by itself, and fails if anything is not.
+fn assemble(flags: &[&str], environment: &[(&str, &str)]) -> Loaded {
+    let (loaded, faults) = sources(flags, environment).assemble();
+    assert!(faults.is_empty(), "{}", Faults(faults));
+    loaded
+}
+
 /// Loads a file of this text, under the name that [`TestFile`] gives it, and further flags.
 fn load_file(text: &str, flags: &[&str]) -> Result<Loaded, Faults> {
     let file = TestFile::new(text);

@@ -40,11 +40,12 @@ documented! {
         /// Read again within seconds when it changes. Default: none, so that the port speaks plain
         /// HTTP; then keep it behind a proxy that speaks TLS.
         pub certificate_file: Option<PathBuf>,
-        /// The private key of the certificate, in PEM. Needed with it, and read again with it.
+        /// The private key of the certificate, in PEM. Default: none. Needed with the certificate,
+        /// and read again with it; nobody but the gateway should be able to read it.
         pub key_file: Option<PathBuf>,
         /// `self-signed`: TLS with a certificate made at the start and kept in memory only, for
         /// trying things out from a phone. Browsers warn of it; its fingerprint is in the log.
-        /// Default: off.
+        /// Default: `off`.
         pub mode: TlsMode,
     }
 }

@@ -102,6 +102,18 @@ fn files_that_cannot_be_read_are_faults() {
 }
 
 #[test]
+fn every_fault_stays_on_its_line() {
+    let text = "log = \"a\\nb\"\n\"a\\nb\" = 1\n[rooms]\ntick_ms = '\u{9}'\n";
+    let file = TestFile::new(text);
+    let environment = [("BARRAGE_LISTEN", "a\nb")];
+    let faults = load(&["--config", file.name(), "--base-path", "\u{1b}[2J"], &environment);
+    let faults = faults.unwrap_err();
+    assert_eq!(faults.0.len(), 5, "{faults}");
+    assert_eq!(faults.to_string().lines().count(), 6, "{faults}");
+    assert!(!faults.to_string().contains('\u{1b}'), "{faults}");
+}
+
+#[test]
 fn a_value_that_a_later_source_wins_over_must_be_valid_too() {
     let file = TestFile::new("shards = 0\n");
     let flags = ["--config", file.name(), "--shards", "2"];

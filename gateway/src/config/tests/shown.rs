@@ -1,6 +1,6 @@
 //! What people read: the result, the reference, the sample, the help.
 
-use super::{committed, load, load_file};
+use super::{TestFile, assemble, committed, load, load_file};
 use crate::config::settings::SETTINGS;
 use crate::config::{Config, Sources, Wish, reference, sample};
 
@@ -63,18 +63,20 @@ fn everything_is_explained() {
 #[test]
 fn the_sample_changes_nothing_and_its_lines_are_the_defaults() {
     let config = load_file(&sample(), &[]).unwrap().config;
-    let is_setting = |line: &&str| line.starts_with('[') || line.starts_with('#');
-    let bare = sample();
-    let bare = bare.lines().filter(is_setting).filter(|line| !line.starts_with("# "));
-    let has_example = |line: &&str| line.starts_with("#key") && !line.contains("per");
-    let bare: Vec<_> = bare.filter(|line| !has_example(line)).collect();
-    let bare = bare.join("\n").replace('#', "");
-    let uncommented = load_file(&bare, &[]).unwrap().config;
+    let is_code = |line: &&str| line.starts_with('[') || line.starts_with('#');
+    let sample = sample();
+    let code = sample.lines().filter(is_code).filter(|line| !line.starts_with("# "));
+    let code: Vec<_> = code.map(|line| line.trim_start_matches('#')).collect();
+    let file = TestFile::new(&code.join("\n"));
+    let uncommented = assemble(&["--config", file.name()], &[]);
     for setting in SETTINGS.iter() {
         assert!(setting.kind.same(&config, &Config::default()), "{}", setting.key);
-        assert!(setting.kind.same(&uncommented, &Config::default()), "{}", setting.key);
+        // Where the default is none, an example stands there.
+        let is_example = setting.kind.show(&Config::default()).is_none();
+        let is_same = setting.kind.same(&uncommented.config, &Config::default());
+        assert_ne!(is_same, is_example, "{}", setting.key);
     }
-    assert!(bare.lines().count() > SETTINGS.len() - 3, "{bare}");
+    assert!(!uncommented.render().contains("# default"), "{}", uncommented.render());
 }
 
 #[test]
