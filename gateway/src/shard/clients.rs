@@ -19,6 +19,8 @@ pub(crate) struct Client {
     /// When something was last written to it, in seconds.
     pub(crate) sent_s: u32,
     pub(crate) life: Life,
+    /// The second of its next look; entries of the wheel for earlier ones are left over.
+    pub(crate) look_s: u32,
 }
 
 /// Whether a client is well.
@@ -71,6 +73,7 @@ impl Clients {
             seats: SmallVec::new(),
             sent_s: now_s,
             life: Life::Open,
+            look_s: now_s,
         });
         let slot = u32::try_from(slot).expect("a process has fewer than 2^32 sockets");
         Address { boot: self.boot, shard: self.shard, slot, generation }

@@ -25,7 +25,8 @@ impl Shard {
     pub(super) fn attach(&mut self, sink: ClientSink, user: UserId, now: Now) -> Address {
         let now_s = now.mono_s();
         let address = self.clients.attach(sink, user, now_s);
-        self.wheel.set(address.slot, address.generation, now_s + self.rules.ping_interval_s);
+        let ping_s = now_s + self.silence_s(address.slot);
+        self.schedule(address.slot, address.generation, ping_s);
         if let Leaving::Goodbyes(seconds) = &mut self.leaving {
             // It got through the door as it closed.
             let latecomer = (address.slot, address.generation);
@@ -81,7 +82,7 @@ impl Shard {
             Sent::Stuck | Sent::Queued { .. } | Sent::Overflow => {}
             Sent::Broken => client.sink.abort(),
         }
-        self.wheel.set(slot, generation, now.mono_s() + CLOSING_S);
+        self.schedule(slot, generation, now.mono_s() + CLOSING_S);
         self.metrics.closed(ConnectionEnd::Closed(reason));
     }
 
@@ -96,6 +97,11 @@ impl Shard {
         let Some(client) = self.clients.at(slot, generation) else { return };
         self.metrics.stuck.inc();
         self.watched.push(Watch::new(client.sink.clone(), slot, generation));
+        let stuck_at = client.outbox.stuck_since().map(|t| t.as_secs() as u32 + self.rules.stuck_s);
+        // The next look may be later than that.
+        if let Some(at_s) = stuck_at.filter(|at_s| *at_s < client.look_s) {
+            self.schedule(slot, generation, at_s);
+        }
     }
 
     pub(super) fn writable(&mut self, slot: u32, generation: u32, now: Now) {
@@ -116,7 +122,11 @@ impl Shard {
         self.pulse.beat(now);
         self.looked_s = now.mono_s();
         for (slot, generation) in self.wheel.due(now.mono_s()) {
-            self.look(slot, generation, now);
+            // An earlier look may have been asked for since, or another owner has come.
+            let client = self.clients.at(slot, generation);
+            if client.is_some_and(|client| client.look_s <= now.mono_s()) {
+                self.look(slot, generation, now);
+            }
         }
         let Leaving::Goodbyes(seconds) = &mut self.leaving else { return };
         for (slot, generation) in seconds.pop().unwrap_or_default() {
@@ -125,6 +135,7 @@ impl Shard {
     }
 
     pub(super) fn look(&mut self, slot: u32, generation: u32, now: Now) {
+        let silence_s = self.silence_s(slot);
         let Some(client) = self.clients.at(slot, generation) else { return };
         let rules = &self.rules;
         let now_s = now.mono_s();
@@ -148,26 +159,39 @@ impl Shard {
                 until
             }
             (Life::Open, None) => {
-                let spread = slot % PING_SPREAD_S.min(rules.ping_interval_s);
-                let due = client.sent_s + rules.ping_interval_s - spread;
+                let due = client.sent_s + silence_s;
                 if due <= now_s {
                     return self.ping(slot, generation, now);
                 }
                 due
             }
         };
-        self.wheel.set(slot, generation, next);
+        self.schedule(slot, generation, next);
+    }
+
+    /// Asks for the next look at a client; one that was asked for before is not taken.
+    fn schedule(&mut self, slot: u32, generation: u32, at_s: u32) {
+        let Some(client) = self.clients.at(slot, generation) else { return };
+        client.look_s = self.wheel.set(slot, generation, at_s);
+    }
+
+    /// After how many seconds in which it was sent nothing a client is pinged.
+    fn silence_s(&self, slot: u32) -> u32 {
+        let interval_s = self.rules.ping_interval_s;
+        interval_s - slot % PING_SPREAD_S.min(interval_s)
     }
 
     pub(super) fn ping(&mut self, slot: u32, generation: u32, now: Now) {
+        // One that answers is pinged again when it is time, whatever patience it would have had.
+        let patience = self.rules.ping_timeout_s.saturating_sub(self.rules.ping_interval_s);
+        let next = patience.min(self.silence_s(slot));
+        self.schedule(slot, generation, now.mono_s() + next);
         let Some(client) = self.clients.at(slot, generation) else { return };
         client.life = Life::Pinged(now.mono_s());
         let ping = frame::ping(&[]);
         let sent = client.send_control(&ping, now.mono);
         self.metrics.pings.inc();
         self.sent_control(slot, generation, ping.len(), sent, now);
-        let patience = self.rules.ping_timeout_s.saturating_sub(self.rules.ping_interval_s);
-        self.wheel.set(slot, generation, now.mono_s() + patience);
     }
 
     /// Draws for every client the second in which it is told goodbye.

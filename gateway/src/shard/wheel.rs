@@ -20,11 +20,13 @@ impl Wheel {
         Self { buckets: vec![Vec::new(); SECONDS], at_s: now_s }
     }
 
-    /// Asks for a look at a client at the given second (at the earliest in the next one).
-    pub(crate) fn set(&mut self, slot: u32, generation: u32, at_s: u32) {
+    /// Asks for a look at a client at the given second: at the earliest in the next one, at the
+    /// latest a round from now. Returns the second of the look.
+    pub(crate) fn set(&mut self, slot: u32, generation: u32, at_s: u32) -> u32 {
         let last = self.at_s.saturating_add(SECONDS as u32 - 1);
         let at_s = at_s.clamp(self.at_s.saturating_add(1), last);
         self.buckets[at_s as usize % SECONDS].push((slot, generation));
+        at_s
     }
 
     /// Takes the clients (slot, generation) to be looked at up to the present second.
@@ -47,8 +49,8 @@ mod tests {
     #[test]
     fn a_timer_fires_in_its_second_and_once() {
         let mut wheel = Wheel::new(100);
-        wheel.set(1, 0, 103);
-        wheel.set(2, 0, 90);
+        assert_eq!(wheel.set(1, 0, 103), 103);
+        assert_eq!(wheel.set(2, 0, 90), 101);
         assert_eq!(wheel.due(101), [(2, 0)]);
         assert_eq!(wheel.due(102), []);
         assert_eq!(wheel.due(103), [(1, 0)]);
@@ -58,7 +60,7 @@ mod tests {
     #[test]
     fn a_far_timer_fires_early_and_a_long_pause_loses_nobody() {
         let mut wheel = Wheel::new(0);
-        wheel.set(1, 0, 1_000);
+        assert_eq!(wheel.set(1, 0, 1_000), 63);
         wheel.set(2, 0, 5);
         let mut due = wheel.due(500);
         due.sort_unstable();

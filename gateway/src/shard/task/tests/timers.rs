@@ -95,3 +95,49 @@ async fn a_client_that_takes_a_little_now_and_then_is_slow_but_not_stuck() {
     stage.wait_until(4 * 14 + 15);
     assert_eq!(stage.metric("barrage_closes_total{reason=\"too_slow\"}"), 1);
 }
+
+#[tokio::test]
+async fn a_client_that_answers_is_pinged_again_after_the_same_time() {
+    let mut stage = Stage::new();
+    let peer = stage.attach("ann").await;
+    for n in 1..=5 {
+        stage.wait_until(n * 25);
+        assert_eq!(stage.pings(), n, "proxies forget what is silent for longer");
+        peer.socket.heard(stage.now.mono_s() + 1);
+        stage.wait_until(n * 25 + 24);
+        assert_eq!(stage.pings(), n);
+    }
+}
+
+#[tokio::test]
+async fn pings_of_clients_that_came_in_one_second_are_spread() {
+    let mut stage = Stage::new();
+    let mut peers = Vec::new();
+    for _ in 0..10 {
+        peers.push(stage.attach("ann").await);
+    }
+    let mut pings = Vec::new();
+    for second in 20..=25 {
+        stage.wait_until(second);
+        pings.push(stage.pings());
+    }
+    assert_eq!(pings, [0, 2, 4, 6, 8, 10]);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_closed_when_its_time_is_over() {
+    let too_slow = "barrage_closes_total{reason=\"too_slow\"}";
+    for since in [0, 3, 40] {
+        let mut stage = Stage::new();
+        stage.wait_until(since);
+        let peer = stuck(&mut stage).await;
+        stage.wait_until(since + 14);
+        assert_eq!(stage.metric(too_slow), 0, "since {since}");
+        stage.wait_until(since + 15);
+        assert_eq!((stage.metric(too_slow), stage.pings()), (1, 0), "since {since}");
+        // It does not read its close frame either.
+        stage.wait_until(since + 20);
+        timeout(PATIENCE, peer.socket.readable()).await.unwrap().unwrap();
+        assert!(matches!(peer.socket.try_read(&mut [0]), Ok(0)));
+    }
+}
