@@ -44,6 +44,19 @@ fn every_setting_can_be_set_by_each_of_its_sources() {
     }
 }
 
+/// Files are written in this order, and nothing of the top can stand behind a section.
+#[test]
+fn settings_of_the_top_come_first_and_those_of_a_section_together() {
+    let section = |setting: &Setting| setting.key.rsplit_once('.').map_or("", |(name, _)| name);
+    let mut sections: Vec<_> = SETTINGS.iter().map(section).collect();
+    sections.dedup();
+    let count = sections.len();
+    assert_eq!(sections[0], "");
+    sections.sort_unstable();
+    sections.dedup();
+    assert_eq!(sections.len(), count, "a section is interrupted: {sections:?}");
+}
+
 #[test]
 fn keys_names_and_flags_are_all_different() {
     let keys = SETTINGS.iter().map(|setting| setting.key.to_owned());
