@@ -83,6 +83,11 @@ pub fn binary(payload: &[u8]) -> Bytes {
     frame(FIN | Opcode::Binary as u8, payload)
 }
 
+/// A whole binary message in one frame, compressed like [`deflated_text`].
+pub fn deflated_binary(deflated: &[u8]) -> Bytes {
+    frame(FIN | RSV1 | Opcode::Binary as u8, deflated)
+}
+
 /// The first part of a text message; [`text_last`] is the other. So a large tail is framed once
 /// for many clients, and each of them gets a small head of its own before it.
 pub fn text_first(payload: &[u8]) -> Bytes {

@@ -61,6 +61,8 @@ struct Partial {
     kind: DataKind,
     compressed: bool,
     bytes: Vec<u8>,
+    /// How much of an uncompressed text is known to be UTF-8.
+    checked: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +106,9 @@ impl Assembler {
         if !header.fin {
             let bytes = payload.to_vec();
             let compressed = header.compressed;
-            self.partial = Some(Box::new(Partial { kind, compressed, bytes }));
+            let mut partial = Partial { kind, compressed, bytes, checked: 0 };
+            partial.check()?;
+            self.partial = Some(Box::new(partial));
             return Ok(None);
         }
         if header.compressed {
@@ -129,6 +133,7 @@ impl Assembler {
     ) -> Result<Option<Message<'a>>, MessageFault> {
         let partial = self.partial.as_mut().ok_or(MessageFault::Sequence)?;
         partial.grow(payload, bytes_max)?;
+        partial.check()?;
         if !fin {
             return Ok(None);
         }
@@ -143,6 +148,21 @@ impl Assembler {
 }
 
 impl Partial {
+    /// Looks at what is new of a text: what can become no UTF-8 whatever follows is told at once
+    /// (RFC 6455 section 8.1), and the end of a message may be far away.
+    fn check(&mut self) -> Result<(), MessageFault> {
+        if self.compressed || matches!(self.kind, DataKind::Binary) {
+            return Ok(());
+        }
+        match std::str::from_utf8(&self.bytes[self.checked..]) {
+            Ok(_) => self.checked = self.bytes.len(),
+            // A character that is not whole yet.
+            Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
+            Err(_) => return Err(MessageFault::Payload),
+        }
+        Ok(())
+    }
+
     /// Adds a part, and never has room for more than the limit.
     fn grow(&mut self, payload: &[u8], bytes_max: usize) -> Result<(), MessageFault> {
         let length = self.bytes.len();

@@ -95,6 +95,7 @@ fn finish(config: &mut Config) -> Result<(), Vec<Fault>> {
     }
     let client = json!({ "dev": config.dev, "tick_ms": config.hub.room.tick_ms });
     config.public.client_json = client.to_string();
+    config.public.echo = config.dev;
     if let Some(path) = &config.api.key_file {
         config.api_keys.extend(keys_of(path)?);
     }

@@ -19,7 +19,6 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::client::guests::{AddressLimits, GuestRules};
 use crate::client::session::{PaidFromClients, SessionRules};
 use crate::documented::documented;
 use crate::http::api::keys::ApiRules;
@@ -31,6 +30,9 @@ use crate::secret::Secret;
 use crate::shard::ShardRules;
 use crate::telemetry::LogFilter;
 
+pub use crate::client::admission::Rate;
+pub use crate::client::guests::{AddressLimits, GuestRules};
+pub use crate::http::address::{Preface, Proxies};
 pub use fault::{Fault, Faults};
 pub use load::Loaded;
 pub(crate) use load::differences;

@@ -6,6 +6,7 @@
 
 pub(crate) mod acks;
 pub(crate) mod context;
+pub(crate) mod echo;
 pub(crate) mod reader;
 
 use std::panic::AssertUnwindSafe;

@@ -22,12 +22,15 @@ use protocol::close::CloseReason;
 use protocol::deflate::Inflater;
 use protocol::frame::{ClientHeader, FrameRules, Opcode, read_close};
 use protocol::from_client::Decoder;
-use protocol::limits::PEER_FRAME_BYTES_MAX;
 use protocol::message::{Assembler, Message};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// What is read from a socket at once.
 const READ_BYTES: usize = 64 * 1024;
+/// What a shard's reader keeps for the next read; more, which only an echo needs, is given back.
+const KEPT_BYTES: usize = 256 * 1024;
+/// The largest message that any connection may be allowed, in bytes.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// FIN and the opcode of a binary frame: how every frame is fed, whatever it is. The reader then
 /// only unmasks; meaning, inflating and UTF-8 are decided per message, once.
 const FED_AS: u8 = 0x82;
@@ -106,7 +109,19 @@ impl Reader {
             Err(_) => Read::Ended,
         };
         self.buffer = buffer;
+        self.give_back();
         read
+    }
+
+    /// Frees what an unusually large message has needed.
+    fn give_back(&mut self) {
+        if self.scratch.capacity() > KEPT_BYTES {
+            self.scratch = Vec::new();
+        }
+        let (fed, _) = &mut *self.feed.0.borrow_mut();
+        if fed.capacity() > KEPT_BYTES {
+            *fed = Vec::new();
+        }
     }
 
     /// Goes on with what was kept, and keeps what is not a whole frame yet: nothing, usually. A
@@ -184,7 +199,7 @@ impl Reader {
                 {
                     None => Next::GoOn,
                     Some(Message::Text(text)) => client.take(Inbound::Text(text), decoder),
-                    Some(Message::Binary(_)) => return Err(CloseReason::Binary),
+                    Some(Message::Binary(bytes)) => client.take_binary(bytes)?,
                 }
             }
         })
@@ -195,6 +210,13 @@ impl Reader {
 pub(crate) trait Client {
     /// What its next frame may be.
     fn rules(&self) -> FrameRules;
+    /// Takes a binary message; nobody who speaks JSON has a use for one.
+    ///
+    /// # Errors
+    /// What to close with.
+    fn take_binary(&mut self, _bytes: &[u8]) -> Result<Next, CloseReason> {
+        Err(CloseReason::Binary)
+    }
     /// Takes what it sent.
     fn take(&mut self, inbound: Inbound<'_>, decoder: &mut Decoder) -> Next;
 }
@@ -212,7 +234,7 @@ fn websocket(feed: &Feed) -> WebSocketRead<Feed> {
     read.set_auto_close(false);
     read.set_auto_pong(false);
     // The limit of each connection is checked from the header; this one is exclusive.
-    read.set_max_message_size(PEER_FRAME_BYTES_MAX + 1);
+    read.set_max_message_size(MESSAGE_BYTES_MAX + 1);
     read
 }
 

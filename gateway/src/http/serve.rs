@@ -23,6 +23,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use protocol::limits::VIEWER_FRAME_BYTES_MAX;
 use serde_json::json;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,6 +33,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::guests::Denied;
 use crate::conn::context::Context;
+use crate::conn::echo::{self, Echoed};
+use crate::conn::reader::MESSAGE_BYTES_MAX;
 use crate::conn::{self, Admitted};
 use crate::documented::documented;
 use crate::doorman::Pass;
@@ -70,9 +73,27 @@ documented! {
         pub anonymous: Anonymous,
         /// What pages are told about this gateway, as JSON.
         pub client_json: String,
+        /// Whether `/echo` is served, a WebSocket that says what it hears: for conformance suites.
+        /// Only with `--dev`.
+        pub echo: bool,
         /// The proxies in front of this gateway.
         pub proxies: Proxies,
     }
+}
+
+/// What a WebSocket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Danmaku,
+    Echo { message_bytes_max: usize },
+}
+
+/// The largest message of an echo: that of viewers, or what `?max=` says, up to what the reader
+/// takes.
+fn echo_bytes_max(query: Option<&str>) -> usize {
+    let mut values = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let max = values.find(|(key, _)| key == "max").and_then(|(_, max)| max.parse().ok());
+    max.unwrap_or(VIEWER_FRAME_BYTES_MAX).min(MESSAGE_BYTES_MAX)
 }
 
 /// Whose requests a connection brings.
@@ -196,7 +217,11 @@ impl Public {
         }
         let path = request.uri().path().strip_prefix(&self.rules.base_path);
         let response = match path {
-            Some("/ws") => self.clone().upgrade(&mut request, visitor),
+            Some("/ws") => self.clone().upgrade(&mut request, visitor, Endpoint::Danmaku),
+            Some("/echo") if self.rules.echo => {
+                let message_bytes_max = echo_bytes_max(request.uri().query());
+                self.clone().upgrade(&mut request, visitor, Endpoint::Echo { message_bytes_max })
+            }
             Some(path) if request.method() == Method::GET || request.method() == Method::HEAD => {
                 self.page(path, &request)
             }
@@ -261,6 +286,7 @@ impl Public {
         self: Rc<Self>,
         request: &mut Request<Incoming>,
         visitor: &Visitor,
+        endpoint: Endpoint,
     ) -> Response<Full<Bytes>> {
         let handshake = match upgrade::judge(request, self.rules.anonymous, rand::random()) {
             Ok(handshake) => handshake,
@@ -280,9 +306,16 @@ impl Public {
         let context = Rc::clone(&self.context);
         self.tasks.spawn_local(async move {
             match upgraded.await.map_err(io::Error::other).and_then(take_apart) {
-                Ok((socket, early)) => {
-                    conn::run(context, Admitted { socket, early, user, rights, form, pass }).await;
-                }
+                Ok((socket, early)) => match endpoint {
+                    Endpoint::Danmaku => {
+                        let admitted = Admitted { socket, early, user, rights, form, pass };
+                        conn::run(context, admitted).await;
+                    }
+                    Endpoint::Echo { message_bytes_max } => {
+                        let echoed = Echoed { socket, early, form, message_bytes_max, pass };
+                        echo::run(context, echoed).await;
+                    }
+                },
                 Err(error) => tracing::debug!(%error, "an upgrade was not finished"),
             }
         });

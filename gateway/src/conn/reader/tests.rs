@@ -282,7 +282,7 @@ fn what_was_said_before_the_garbage_is_heard() {
 #[test]
 fn a_frame_of_the_very_limit_passes_on_every_connection() {
     let mut reader = Reader::new();
-    for limit in [1_000, PEER_FRAME_BYTES_MAX] {
+    for limit in [1_000, protocol::limits::PEER_FRAME_BYTES_MAX] {
         let mut someone = Someone::new(false);
         someone.rules.payload_bytes_max = limit;
         let bytes = frame(TEXT, &vec![b'x'; limit]);
