@@ -14,8 +14,10 @@ impl LogFilter {
     pub fn parse(text: &str) -> Option<Self> {
         // A lone word would be a module; then a misspelt level would end the log.
         let is_module = |directive: &str| directive.contains(['=', '[']);
-        let is_level = |directive: &str| directive.trim().parse::<LevelFilter>().is_ok();
-        let is_clear = text.split(',').all(|one| is_module(one) || is_level(one));
+        let is_level = |directive: &str| directive.parse::<LevelFilter>().is_ok();
+        // The empty text would be a level too: `error`.
+        let is_clear = |one: &str| !one.is_empty() && (is_module(one) || is_level(one));
+        let is_clear = text.split(',').map(str::trim).all(is_clear);
         let is_valid = is_clear && EnvFilter::builder().parse(text).is_ok();
         is_valid.then(|| Self(text.to_owned()))
     }
