@@ -7,4 +7,5 @@ pub(crate) mod listen;
 pub(crate) mod pages;
 pub(crate) mod serve;
 pub(crate) mod tls;
+pub(crate) mod turn_away;
 pub(crate) mod upgrade;

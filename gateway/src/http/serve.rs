@@ -41,6 +41,7 @@ use crate::doorman::Pass;
 use crate::http::address::Proxies;
 use crate::http::pages;
 use crate::http::tls::Tls;
+use crate::http::turn_away;
 use crate::http::upgrade::{self, Anonymous, Refused};
 use crate::metrics::TurnedAway;
 use crate::shard::Socket;
@@ -54,8 +55,6 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
 /// What was sent must be acknowledged by the client's kernel within this time.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-/// Whoever is turned away is told to come back at some second of so many.
-const RETRY_SPREAD_S: u64 = 5;
 /// After a failed accept (no file descriptor left, usually) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -253,16 +252,7 @@ impl Public {
     /// Says why not, and when to come back: each at a time of its own, so that a crowd does not
     /// come back as one.
     fn turn_away(&self, denied: Denied) -> Response<Full<Bytes>> {
-        let jitter_s = rand::random_range(0..RETRY_SPREAD_S);
-        let (counted, why, after_s) = match denied {
-            Denied::Full => (TurnedAway::Full, &FULL, 1 + jitter_s),
-            Denied::AddressConnections | Denied::UserConnections => {
-                (TurnedAway::AddressConnections, &ADDRESS_CONNECTIONS, 1 + jitter_s)
-            }
-            Denied::AddressHandshakes(wait) => {
-                (TurnedAway::AddressHandshakes, &ADDRESS_HANDSHAKES, wait.as_secs() + 1 + jitter_s)
-            }
-        };
+        let (counted, why, after_s) = turn_away::answer(denied);
         self.context.metrics.turned_away(counted);
         let mut response = refused(why);
         self.context.metrics.http(response.status().as_u16());
@@ -344,21 +334,6 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
-const FULL: Refused = Refused {
-    status: StatusCode::SERVICE_UNAVAILABLE,
-    code: "unavailable",
-    message: "this gateway holds as many connections as it may",
-};
-const ADDRESS_CONNECTIONS: Refused = Refused {
-    status: StatusCode::TOO_MANY_REQUESTS,
-    code: "rate_limited",
-    message: "this address holds as many connections as it may",
-};
-const ADDRESS_HANDSHAKES: Refused = Refused {
-    status: StatusCode::TOO_MANY_REQUESTS,
-    code: "rate_limited",
-    message: "too many connections from this address in too short a time",
-};
 const NOT_FOUND: Refused =
     Refused { status: StatusCode::NOT_FOUND, code: "not_found", message: "there is nothing here" };
 const METHOD: Refused = Refused {

@@ -10,6 +10,7 @@
 
 pub(crate) mod account;
 pub(crate) mod client;
+pub(crate) mod echo;
 pub(crate) mod events;
 pub(crate) mod fabric;
 pub(crate) mod frames;

@@ -1,0 +1,41 @@
+//! What those are told who are not let in.
+
+use hyper::StatusCode;
+
+use crate::client::guests::Denied;
+use crate::http::upgrade::Refused;
+use crate::metrics::TurnedAway;
+
+/// Whoever is turned away is told to come back at some second of so many.
+const RETRY_SPREAD_S: u64 = 5;
+
+/// What is counted, what is answered, and after how many seconds to come back: each at a time of
+/// its own, so that a crowd does not come back as one.
+pub(crate) fn answer(denied: Denied) -> (TurnedAway, &'static Refused, u64) {
+    let jitter_s = rand::random_range(0..RETRY_SPREAD_S);
+    match denied {
+        Denied::Full => (TurnedAway::Full, &FULL, 1 + jitter_s),
+        Denied::AddressConnections | Denied::UserConnections => {
+            (TurnedAway::AddressConnections, &ADDRESS_CONNECTIONS, 1 + jitter_s)
+        }
+        Denied::AddressHandshakes(wait) => {
+            (TurnedAway::AddressHandshakes, &ADDRESS_HANDSHAKES, wait.as_secs() + 1 + jitter_s)
+        }
+    }
+}
+
+const FULL: Refused = Refused {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    code: "unavailable",
+    message: "this gateway holds as many connections as it may",
+};
+const ADDRESS_CONNECTIONS: Refused = Refused {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    code: "rate_limited",
+    message: "this address holds as many connections as it may",
+};
+const ADDRESS_HANDSHAKES: Refused = Refused {
+    status: StatusCode::TOO_MANY_REQUESTS,
+    code: "rate_limited",
+    message: "too many connections from this address in too short a time",
+};
