@@ -290,6 +290,20 @@ async fn commands_over_the_rate_are_refused_and_a_flood_is_closed() {
     gateway.end().await;
 }
 
+/// With a limit of none, since every anonymous connection is a user of its own.
+#[tokio::test]
+async fn a_user_with_too_many_connections_is_closed_with_4504_and_leaves_no_trace() {
+    let gateway = TestGateway::with(|config| config.guests.connections_per_user_max = 0).await;
+    for _ in 0..20 {
+        let mut client = RawClient::connect(gateway.public).await;
+        assert_eq!(client.ends().await, Some(4504));
+        assert!(client.memory.messages.is_empty(), "{:?}", client.memory.messages);
+    }
+    assert_eq!(gateway.metric("barrage_closes_total", "too_many_connections").await, 20.0);
+    gateway.until_metric("barrage_connections", "", |count| count == 0.0).await;
+    gateway.end().await;
+}
+
 #[tokio::test]
 async fn what_a_client_can_act_on_is_told_in_welcome() {
     let gateway = TestGateway::with(|config| {

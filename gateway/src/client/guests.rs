@@ -207,10 +207,11 @@ impl Guests {
         now: Duration,
     ) -> Result<Arc<SharedLimiter>, Denied> {
         self.sweep(now);
+        let connections = self.users.get(user).map_or(0, |used| used.connections);
+        if connections >= self.rules.connections_per_user_max {
+            return Err(Denied::UserConnections);
+        }
         if let Some(used) = self.users.get_mut(user) {
-            if used.connections >= self.rules.connections_per_user_max {
-                return Err(Denied::UserConnections);
-            }
             used.connections += 1;
             return Ok(Arc::clone(&used.publishes));
         }
