@@ -116,6 +116,16 @@ pub fn close(reason: CloseReason) -> Bytes {
     control(Opcode::Close, &payload)
 }
 
+/// The payload of a frame that was made here, to be sent in another way.
+pub fn payload(frame: &[u8]) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(127) => 10,
+        Some(126) => 4,
+        _ => 2,
+    };
+    frame.get(header..).unwrap_or_default()
+}
+
 /// The answer to a client's close frame: the same code, or none, as [`read_close`] gave it.
 pub fn close_echo(code: Option<u16>) -> Bytes {
     match code {

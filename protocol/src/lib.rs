@@ -9,12 +9,13 @@
 //! [`deflate`] if they came compressed) → [`from_client`] (decode in place) → [`event`] (render
 //! its final JSON, once in its life) →
 //! [`slot`] and [`select`] (which batch, and who is left out) → [`to_client`] (splice a batch) →
-//! [`frame`] again (one complete server frame for everybody).
+//! [`frame`] again, or [`event_stream`] (one complete server frame for everybody).
 
 pub mod close;
 pub mod cursor;
 pub mod deflate;
 pub mod event;
+pub mod event_stream;
 pub mod frame;
 pub mod from_client;
 pub mod ids;

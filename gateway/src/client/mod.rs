@@ -8,6 +8,10 @@ pub(crate) mod members;
 pub(crate) mod outbox;
 pub(crate) mod session;
 
+use bytes::Bytes;
+use protocol::cursor::Cursor;
+use protocol::{event_stream, frame};
+
 /// The bytes in which a client wants batches. Each is made once per room and tick, and only if
 /// somebody in the room wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,10 +20,23 @@ pub(crate) enum Form {
     Plain = 0,
     /// JSON text through permessage-deflate.
     Deflated = 1,
+    /// An event of an event stream, with the JSON text in it.
+    EventStream = 2,
 }
 
 impl Form {
-    pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Deflated];
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Deflated, Self::EventStream];
+}
+
+impl Form {
+    /// A message to one client, with the cursor that it leads to if there is one. `name` is its
+    /// `type`.
+    pub(crate) fn message(self, name: &str, cursor: Option<Cursor>, json: &[&[u8]]) -> Bytes {
+        match self {
+            Self::Plain | Self::Deflated => frame::text(&json.concat()),
+            Self::EventStream => event_stream::event(name, cursor, json),
+        }
+    }
 }
 
 /// One stay of a client in a room: a client that leaves and joins again has a new seat, so that

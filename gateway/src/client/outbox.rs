@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::cursor::Cursor;
-use protocol::frame;
 use protocol::ids::RoomId;
 use protocol::limits::{CONTROL_LANE_BYTES_MAX, CONTROL_LANE_MESSAGES_MAX, UNSENT_BYTES_MAX};
 use protocol::to_client::{GapReason, ServerMessage};
+
+use crate::client::Form;
 
 /// A batch that waits to be written.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub(crate) struct HeldBatch {
     pub(crate) room: RoomId,
     pub(crate) prev: Cursor,
     pub(crate) cursor: Cursor,
+    /// The form in which its client is told about the room.
+    pub(crate) form: Form,
     pub(crate) frame: Bytes,
     /// How many events it accounts for.
     pub(crate) count: u32,
@@ -57,6 +60,7 @@ struct Gap {
     from: Cursor,
     to: Cursor,
     count: u32,
+    form: Form,
 }
 
 impl Outbox {
@@ -138,18 +142,18 @@ impl Outbox {
 
     /// Writes what is owed, in order, until nothing is left or the socket takes no more.
     ///
-    /// `write` returns how many bytes it took, 0 if none can be taken now.
+    /// `write` is given a frame and how much of it is written; it returns how many bytes it took, 0 if none can be taken now.
     ///
     /// # Errors
     /// Those of `write`.
     pub(crate) fn drain<E>(
         &mut self,
         now: Duration,
-        mut write: impl FnMut(&[u8]) -> Result<usize, E>,
+        mut write: impl FnMut(&Bytes, usize) -> Result<usize, E>,
     ) -> Result<(), E> {
         let Some(backlog) = &mut self.0 else { return Ok(()) };
         while let Some((frame, written)) = backlog.next() {
-            let taken = write(&frame[written..])?;
+            let taken = write(&frame, written)?;
             if taken > 0 {
                 backlog.stuck_since = now;
             }
@@ -180,7 +184,12 @@ impl Backlog {
             // It told nothing but the room's state.
             return 0;
         }
-        let gap = backlog.gap.get_or_insert(Gap { from: batch.prev, to: batch.cursor, count: 0 });
+        let gap = backlog.gap.get_or_insert(Gap {
+            from: batch.prev,
+            to: batch.cursor,
+            count: 0,
+            form: batch.form,
+        });
         gap.to = batch.cursor;
         gap.count += batch.count;
         batch.count
@@ -203,7 +212,8 @@ impl Backlog {
                 count: u64::from(gap.count),
                 reason: GapReason::Slow,
             };
-            return Some((frame::text(&message.render()), 0));
+            let message = message.render();
+            return Some((gap.form.message("gap", Some(gap.to), &[&message]), 0));
         }
         let batch = self.rooms.pop_front()?.batch;
         match batch {

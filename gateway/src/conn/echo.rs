@@ -106,7 +106,7 @@ impl Client for Echo {
     fn take(&mut self, inbound: Inbound<'_>, _: &mut Decoder) -> Next {
         self.said.push(match inbound {
             Inbound::Text(text) => Said::Frame(match self.form {
-                Form::Plain => frame::text(text.as_bytes()),
+                Form::Plain | Form::EventStream => frame::text(text.as_bytes()),
                 Form::Deflated => frame::deflated_text(&self.deflater.deflate(text.as_bytes())),
             }),
             Inbound::Ping(payload) => Said::Frame(frame::pong(payload)),
@@ -121,7 +121,7 @@ impl Client for Echo {
 
     fn take_binary(&mut self, bytes: &[u8]) -> Result<Next, CloseReason> {
         self.said.push(Said::Frame(match self.form {
-            Form::Plain => frame::binary(bytes),
+            Form::Plain | Form::EventStream => frame::binary(bytes),
             Form::Deflated => frame::deflated_binary(&self.deflater.deflate(bytes)),
         }));
         Ok(Next::GoOn)

@@ -7,6 +7,7 @@
 pub(crate) mod acks;
 pub(crate) mod context;
 pub(crate) mod echo;
+pub(crate) mod events;
 pub(crate) mod reader;
 
 use std::panic::AssertUnwindSafe;

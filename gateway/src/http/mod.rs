@@ -3,8 +3,10 @@
 pub(crate) mod address;
 pub(crate) mod admin;
 pub(crate) mod api;
+pub(crate) mod events;
 pub(crate) mod listen;
 pub(crate) mod pages;
+pub(crate) mod refusals;
 pub(crate) mod serve;
 pub(crate) mod tls;
 pub(crate) mod turn_away;

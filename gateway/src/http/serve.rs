@@ -12,22 +12,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-};
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::limits::VIEWER_FRAME_BYTES_MAX;
-use serde_json::json;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
@@ -39,10 +36,12 @@ use crate::conn::{self, Admitted};
 use crate::documented::documented;
 use crate::doorman::Pass;
 use crate::http::address::Proxies;
+use crate::http::events::{self, EventBody};
 use crate::http::pages;
+use crate::http::refusals::{METHOD, MOVED, NOT_FOUND, json_response, refused};
 use crate::http::tls::Tls;
 use crate::http::turn_away;
-use crate::http::upgrade::{self, Anonymous, Refused};
+use crate::http::upgrade::{self, Anonymous};
 use crate::metrics::TurnedAway;
 use crate::shard::Socket;
 
@@ -96,13 +95,15 @@ fn echo_bytes_max(query: Option<&str>) -> usize {
 }
 
 /// Whose requests a connection brings.
-struct Visitor {
+pub(super) struct Visitor {
     /// The other end, or what a trusted proxy says it is.
     address: IpAddr,
     /// Its right to be here, until it becomes a client's.
     pass: RefCell<Option<Pass>>,
     /// Why it is not let in, told to whatever it asks.
     denied: Option<Denied>,
+    /// Ends the connection although its client does not read.
+    pub(super) cut: Rc<Notify>,
 }
 
 /// One shard's public side.
@@ -170,6 +171,7 @@ impl Public {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let metrics = Arc::clone(&self.context.metrics);
+        let cut = Rc::clone(&visitor.cut);
         let visitor = Rc::new(visitor);
         let service = service_fn(move |request| {
             let (public, visitor) = (Rc::clone(&self), Rc::clone(&visitor));
@@ -180,8 +182,11 @@ impl Public {
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-            .await;
+            .with_upgrades();
+        let served = tokio::select! {
+            served = served => served,
+            () = cut.notified() => return,
+        };
         if let Err(error) = served {
             if error.is_timeout() {
                 metrics.turned_away(TurnedAway::SlowHead);
@@ -203,18 +208,31 @@ impl Public {
         };
         let known = (!proxies.trust(address)).then_some(address);
         let (pass, entered) = self.context.doorman.enter(known)?;
-        Some(Visitor { address, pass: RefCell::new(Some(pass)), denied: entered.err() })
+        Some(Visitor {
+            address,
+            pass: RefCell::new(Some(pass)),
+            denied: entered.err(),
+            cut: Rc::default(),
+        })
     }
 
     fn answer(
         self: Rc<Self>,
         mut request: Request<Incoming>,
         visitor: &Visitor,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Either<Full<Bytes>, EventBody>> {
         if let Some(denied) = visitor.denied {
-            return self.turn_away(denied);
+            return self.turn_away(denied).map(Either::Left);
         }
         let path = request.uri().path().strip_prefix(&self.rules.base_path);
+        if let Some(room) = path.and_then(events::room_of) {
+            let response = match self.clone().watch(room, &request, visitor) {
+                Ok(body) => events::response(body).map(Either::Right),
+                Err(refusal) => (*refusal).map(Either::Left),
+            };
+            self.context.metrics.http(response.status().as_u16());
+            return response;
+        }
         let response = match path {
             Some("/ws") => self.clone().upgrade(&mut request, visitor, Endpoint::Danmaku),
             Some("/echo") if self.rules.echo => {
@@ -228,7 +246,7 @@ impl Public {
             None => refused(&NOT_FOUND),
         };
         self.context.metrics.http(response.status().as_u16());
-        response
+        response.map(Either::Left)
     }
 
     fn page(&self, path: &str, request: &Request<Incoming>) -> Response<Full<Bytes>> {
@@ -251,7 +269,7 @@ impl Public {
 
     /// Says why not, and when to come back: each at a time of its own, so that a crowd does not
     /// come back as one.
-    fn turn_away(&self, denied: Denied) -> Response<Full<Bytes>> {
+    pub(super) fn turn_away(&self, denied: Denied) -> Response<Full<Bytes>> {
         let (counted, why, after_s) = turn_away::answer(denied);
         self.context.metrics.turned_away(counted);
         let mut response = refused(why);
@@ -262,7 +280,11 @@ impl Public {
     }
 
     /// Counts a handshake of whoever is behind the request, and gives the right to be a client.
-    fn let_in(&self, headers: &HeaderMap, visitor: &Visitor) -> Result<Option<Pass>, Denied> {
+    pub(super) fn let_in(
+        &self,
+        headers: &HeaderMap,
+        visitor: &Visitor,
+    ) -> Result<Option<Pass>, Denied> {
         let behind = self.rules.proxies.behind(visitor.address, headers);
         self.context.doorman.knock(behind)?;
         let mut pass = visitor.pass.borrow_mut();
@@ -332,45 +354,6 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
-}
-
-const NOT_FOUND: Refused =
-    Refused { status: StatusCode::NOT_FOUND, code: "not_found", message: "there is nothing here" };
-const METHOD: Refused = Refused {
-    status: StatusCode::METHOD_NOT_ALLOWED,
-    code: "bad_request",
-    message: "only GET is answered here",
-};
-const MOVED: Refused = Refused {
-    status: StatusCode::PERMANENT_REDIRECT,
-    code: "moved",
-    message: "the page is one slash further",
-};
-
-fn refused(why: &Refused) -> Response<Full<Bytes>> {
-    let body = json!({ "error": { "code": why.code, "message": why.message } });
-    let mut response = json_response(why.status, body.to_string());
-    // What these two must say beside their status: RFC 9110 sections 15.5.6 and 15.5.22, and
-    // RFC 6455 section 4.2.2.
-    let required: &[_] = match why.status {
-        StatusCode::METHOD_NOT_ALLOWED => &[(ALLOW, "GET, HEAD")],
-        StatusCode::UPGRADE_REQUIRED => {
-            &[(CONNECTION, "Upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_VERSION, "13")]
-        }
-        _ => &[],
-    };
-    for (name, value) in required {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn json_response(status: StatusCode, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
 }
 
 /// A connection that the kernel has finished already. Not held back by the task's budget: `None`

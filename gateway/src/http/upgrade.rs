@@ -55,6 +55,12 @@ impl Refused {
     }
 }
 
+pub(super) const UNAUTHORIZED: Refused = Refused {
+    status: StatusCode::UNAUTHORIZED,
+    code: "unauthorized",
+    message: "anonymous connections are not allowed here",
+};
+
 /// Judges a request for `/ws` (RFC 6455 section 4.2.1).
 pub(crate) fn judge<B>(
     request: &Request<B>,
@@ -86,11 +92,7 @@ pub(crate) fn judge<B>(
         return Err(Refused::bad("`Sec-WebSocket-Key` must be 16 bytes in base64"));
     }
     if anonymous == Anonymous::Refused {
-        return Err(Refused {
-            status: StatusCode::UNAUTHORIZED,
-            code: "unauthorized",
-            message: "anonymous connections are not allowed here",
-        });
+        return Err(UNAUTHORIZED);
     }
     let extensions = offered(headers, &SEC_WEBSOCKET_EXTENSIONS);
     let extensions = negotiate(&extensions).map(HeaderValue::from_static);
@@ -131,7 +133,7 @@ fn accept(key: &[u8]) -> HeaderValue {
 }
 
 /// A guest, with the name from `?name=` if it is one.
-fn anonymous_user(query: &str, random: [u8; 8]) -> User {
+pub(super) fn anonymous_user(query: &str, random: [u8; 8]) -> User {
     let mut user = User::new(UserId::anonymous(random));
     let name = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "name");
     let name: String = name

@@ -8,8 +8,8 @@ use broker_bridge::{Broker, Busy, RoomDelivery};
 use bytes::Bytes;
 use protocol::cursor::Cursor;
 use protocol::deflate::{DEFLATE_BYTES_MIN, Deflater};
-use protocol::frame;
 use protocol::ids::RoomId;
+use protocol::{event_stream, frame};
 use slab::Slab;
 use tokio::sync::oneshot;
 
@@ -338,21 +338,29 @@ impl Hub {
     }
 
     async fn send_frame(&mut self, id: &RoomId, frame: RoomFrame) {
-        let (plain, deflated) = (frame.plain, frame.deflated);
-        let encode = |variant| self.encode(variant, plain, deflated);
-        let variants: Arc<[FrameVariant]> = frame.variants.into_iter().map(encode).collect();
-        for shard in frame.shards {
+        let RoomFrame { variants, shards, plain, deflated, event_stream } = frame;
+        let encode = |variant| self.encode(variant, plain, deflated, event_stream);
+        let variants: Arc<[FrameVariant]> = variants.into_iter().map(encode).collect();
+        for shard in shards {
             let frame = ShardFrame { room: id.clone(), variants: Arc::clone(&variants) };
             self.shards[usize::from(shard)].room(RoomCommand::Frame(frame)).await;
         }
     }
 
     /// Makes complete frames of a batch: the one place where that happens, once per form.
-    fn encode(&mut self, variant: Variant, plain: bool, deflated: bool) -> FrameVariant {
+    fn encode(
+        &mut self,
+        variant: Variant,
+        plain: bool,
+        deflated: bool,
+        event_stream: bool,
+    ) -> FrameVariant {
         let Variant { prev, cursor, payload, count } = variant;
         let small = payload.len() < DEFLATE_BYTES_MIN;
         let plain = (plain || (deflated && small)).then(|| frame::text(&payload));
-        let mut forms: [Option<Bytes>; Form::ALL.len()] = [None, None];
+        let mut forms: [Option<Bytes>; Form::ALL.len()] = [None, None, None];
+        forms[Form::EventStream as usize] =
+            event_stream.then(|| event_stream::event("batch", Some(cursor), &[&payload]));
         forms[Form::Deflated as usize] = match (deflated, small) {
             (false, _) => None,
             // A frame of a compressing connection may be plain (RFC 7692 section 6).

@@ -91,6 +91,8 @@ pub(crate) struct RoomFrame {
     pub(crate) plain: bool,
     /// Whether anybody wants it deflated.
     pub(crate) deflated: bool,
+    /// Whether anybody wants it as an event.
+    pub(crate) event_stream: bool,
 }
 
 /// A batch for those whose cursor is `prev`.

@@ -112,7 +112,14 @@ impl Room {
     fn frame_of(&self, variants: Vec<Variant>) -> RoomFrame {
         let deflated = self.listeners.wants(Form::Deflated);
         let plain = self.listeners.wants(Form::Plain);
-        RoomFrame { variants, shards: self.listeners.shards().collect(), plain, deflated }
+        let event_stream = self.listeners.wants(Form::EventStream);
+        RoomFrame {
+            variants,
+            shards: self.listeners.shards().collect(),
+            plain,
+            deflated,
+            event_stream,
+        }
     }
 }
 

@@ -53,8 +53,8 @@ impl Client {
     pub(crate) fn drain(&mut self, now: Duration) -> Sent {
         let mut broken = false;
         let sink = &self.sink;
-        let Ok(()) = self.outbox.drain(now, |bytes| {
-            Ok::<usize, Infallible>(match sink.try_write(bytes) {
+        let Ok(()) = self.outbox.drain(now, |frame, written| {
+            Ok::<usize, Infallible>(match sink.try_write(frame, written) {
                 Written::Bytes(taken) => taken,
                 Written::Broken => {
                     broken = true;
@@ -70,7 +70,7 @@ impl Client {
     }
 
     fn write(&mut self, frame: &Bytes, now: Duration) -> Sent {
-        match self.sink.try_write(frame) {
+        match self.sink.try_write(frame, 0) {
             Written::Bytes(taken) if taken == frame.len() => {
                 self.sent_s = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
                 Sent::Whole

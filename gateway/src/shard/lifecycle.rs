@@ -2,15 +2,14 @@
 
 use bytes::Bytes;
 use protocol::close::CloseReason;
-use protocol::frame;
 use protocol::ids::{Address, UserId};
-use protocol::to_client::ServerMessage;
 
 use crate::metrics::ConnectionEnd;
 use crate::now::Now;
 use crate::shard::ClientSink;
 use crate::shard::clients::Life;
 use crate::shard::flush::Sent;
+use crate::shard::speech::Goodbye;
 use crate::shard::task::{Leaving, Shard};
 use crate::shard::watch::Watch;
 
@@ -51,7 +50,9 @@ impl Shard {
     }
 
     pub(super) fn close(&mut self, slot: u32, generation: u32, reason: CloseReason, now: Now) {
-        self.end(slot, generation, reason, &frame::close(reason), now);
+        let Some(client) = self.clients.at(slot, generation) else { return };
+        let close = client.sink.close(reason);
+        self.end(slot, generation, reason, &close, now);
     }
 
     /// Begins the end of a client: a close frame behind what waits on its control lane, then the
@@ -188,7 +189,7 @@ impl Shard {
         self.schedule(slot, generation, now.mono_s() + next);
         let Some(client) = self.clients.at(slot, generation) else { return };
         client.life = Life::Pinged(now.mono_s());
-        let ping = frame::ping(&[]);
+        let ping = client.sink.ping();
         let sent = client.send_control(&ping, now.mono);
         self.metrics.pings.inc();
         self.sent_control(slot, generation, ping.len(), sent, now);
@@ -210,8 +211,12 @@ impl Shard {
             return;
         }
         let after_ms = rand::random_range(0..RECONNECT_SPREAD_MS);
-        let goodbye = ServerMessage::goodbye(CloseReason::Draining, Some(after_ms));
-        let goodbye = frame::text(&goodbye.render());
+        let goodbye = match client.sink.goodbye(CloseReason::Draining, after_ms) {
+            Goodbye::BeforeClose(goodbye) => goodbye,
+            Goodbye::Last(goodbye) => {
+                return self.end(slot, generation, CloseReason::Draining, &goodbye, now);
+            }
+        };
         let sent = client.send_control(&goodbye, now.mono);
         self.sent_control(slot, generation, goodbye.len(), sent, now);
         self.close(slot, generation, CloseReason::Draining, now);

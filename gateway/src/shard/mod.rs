@@ -13,6 +13,8 @@ mod lifecycle;
 mod rooms;
 mod seating;
 mod sink;
+mod speech;
+mod stream;
 mod task;
 mod watch;
 mod wheel;
@@ -31,6 +33,7 @@ use crate::room::effect::Join;
 
 pub(crate) use handover::{Handover, Ticket};
 pub(crate) use sink::{ClientSink, Socket};
+pub(crate) use stream::{EventFrames, EventStream};
 pub(crate) use task::{Shard, ShardRules};
 
 /// Commands of connections: one reply or membership each; a few per connection at a time.
@@ -99,7 +102,7 @@ pub(crate) struct ShardFrame {
     pub(crate) variants: Arc<[FrameVariant]>,
 }
 
-/// A batch for those whose cursor is `prev`, as complete WebSocket frames.
+/// A batch for those whose cursor is `prev`, as complete frames.
 #[derive(Debug)]
 pub(crate) struct FrameVariant {
     pub(crate) prev: Cursor,

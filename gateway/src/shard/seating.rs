@@ -1,13 +1,14 @@
 //! Who sits where: a seat is expected when a client asks a hub for it, taken when the hub answers,
 //! and given up when the client leaves.
 
+use protocol::close::CloseReason;
 use protocol::frame;
 use protocol::ids::{Address, RoomId};
 use protocol::refusal::Refusal;
 use protocol::to_client::{ServerMessage, joined_head};
 
-use crate::client::Seat;
 use crate::client::members::Member;
+use crate::client::{Form, Seat};
 use crate::now::Now;
 use crate::room::effect::Join;
 use crate::shard::clients::SeatAt;
@@ -52,7 +53,15 @@ impl Shard {
     pub(super) fn refuse(&mut self, room: &RoomId, join: &Join, refusal: &Refusal, now: Now) {
         self.unseat(join.address, room, join.seat);
         let error = ServerMessage::refusal(join.id, Some(room.as_str()), refusal);
-        self.send(join.address, &frame::text(&error.render()), now);
+        let error = join.seat.form.message("error", None, &[&error.render()]);
+        match join.seat.form {
+            Form::Plain | Form::Deflated => self.send(join.address, &error, now),
+            // It has come for this room only.
+            Form::EventStream => {
+                let Address { slot, generation, .. } = join.address;
+                self.end(slot, generation, CloseReason::Normal, &error, now);
+            }
+        }
     }
 
     pub(super) fn seat(&mut self, room: u32, answer: &ShardAnswer, now: Now) {
@@ -65,13 +74,21 @@ impl Shard {
             let member = Member { slot: join.address.slot, told: answer.head.seq };
             seats.expected -= 1;
             seat.position = Some(seats.members.seat(member) as u32);
-            self.send_joined(join, &answer.tail, now);
+            self.send_joined(join, answer, now);
         }
     }
 
-    pub(super) fn send_joined(&mut self, join: &Join, tail: &AnswerTail, now: Now) {
+    pub(super) fn send_joined(&mut self, join: &Join, answer: &ShardAnswer, now: Now) {
         let mut message = joined_head(join.id);
-        match tail {
+        if join.seat.form == Form::EventStream {
+            let tail = match &answer.tail {
+                AnswerTail::Copied(tail) => tail,
+                AnswerTail::Shared(last) => frame::payload(last),
+            };
+            let event = Form::EventStream.message("joined", Some(answer.head), &[&message, tail]);
+            return self.send(join.address, &event, now);
+        }
+        match &answer.tail {
             AnswerTail::Copied(tail) => {
                 message.extend_from_slice(tail);
                 self.send(join.address, &frame::text(&message), now);

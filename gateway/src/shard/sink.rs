@@ -5,10 +5,12 @@ use std::io;
 use std::net::Shutdown;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::shard::cipher::Cipher;
+use crate::shard::stream::EventStream;
 
 /// A client's socket, shared by its reader (`conn`) and its writer (the shard): two tasks of one
 /// thread.
@@ -87,43 +89,63 @@ pub(crate) enum Written {
 pub(crate) enum ClientSink {
     /// A TCP socket that carries WebSocket frames, plain or through TLS.
     Socket(Rc<Socket>),
+    /// The body of an HTTP answer that carries events.
+    Events(Rc<EventStream>),
 }
 
 impl ClientSink {
-    /// Writes as much as the socket takes without waiting.
+    /// Writes as much of a frame as is taken without waiting, from where it was left.
     ///
     /// What is counted as taken is with the kernel. The rest of the frame, and nothing else, must
     /// be written next: a cipher may have begun to encrypt it.
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> Written {
-        let Self::Socket(socket) = self;
-        socket.try_write(bytes)
+    pub(crate) fn try_write(&self, frame: &Bytes, written: usize) -> Written {
+        match self {
+            Self::Socket(socket) => socket.try_write(&frame[written..]),
+            // Whole or not at all, so there never is a rest.
+            Self::Events(stream) => match stream.try_push(frame) {
+                Some(true) => Written::Bytes(frame.len()),
+                Some(false) => Written::Bytes(0),
+                None => Written::Broken,
+            },
+        }
     }
 
     /// Waits until the socket may take more, or is gone.
     pub(crate) async fn writable(&self) {
-        let Self::Socket(socket) = self;
-        // An error shows in the next write.
-        let _ = socket.stream.writable().await;
+        match self {
+            // An error shows in the next write.
+            Self::Socket(socket) => drop(socket.stream.writable().await),
+            Self::Events(stream) => stream.free().await,
+        }
     }
 
     /// When the client was last heard, in seconds of the monotonic clock.
     pub(crate) fn heard_s(&self) -> u32 {
-        let Self::Socket(socket) = self;
-        socket.heard_s.get()
+        match self {
+            Self::Socket(socket) => socket.heard_s.get(),
+            // It has no way to say anything. One that is dead takes nothing, in the end.
+            Self::Events(_) => u32::MAX,
+        }
     }
 
     /// Ends the stream after what was written; the client may still answer.
     pub(crate) fn finish(&self) {
-        let Self::Socket(socket) = self;
-        if let Some(cipher) = &socket.cipher {
-            cipher.finish(&socket.stream);
+        match self {
+            Self::Socket(socket) => {
+                if let Some(cipher) = &socket.cipher {
+                    cipher.finish(&socket.stream);
+                }
+                socket.shut_down(Shutdown::Write);
+            }
+            Self::Events(stream) => stream.finish(),
         }
-        socket.shut_down(Shutdown::Write);
     }
 
     /// Ends the connection; its reader sees the end at once.
     pub(crate) fn abort(&self) {
-        let Self::Socket(socket) = self;
-        socket.shut_down(Shutdown::Both);
+        match self {
+            Self::Socket(socket) => socket.shut_down(Shutdown::Both),
+            Self::Events(stream) => stream.abort(),
+        }
     }
 }

@@ -250,7 +250,8 @@ impl Shard {
         let mut sent: Vec<(u32, u32, Sent)> = Vec::new();
         for (slot, client) in self.clients.iter_mut().filter(|(_, client)| chosen(client)) {
             if !matches!(client.life, Life::Closing(_)) {
-                sent.push((slot, client.generation, client.send_control(frame, now.mono)));
+                let frame = client.sink.message(frame);
+                sent.push((slot, client.generation, client.send_control(&frame, now.mono)));
             }
         }
         for (slot, generation, sent) in sent {
@@ -300,7 +301,8 @@ impl Shard {
             };
             member.told = variant.cursor.seq;
             let form = client.seats.iter().find(|s| s.room == room).map(|s| s.seat.form);
-            let Some(frame) = form.and_then(|form| variant.forms[form as usize].as_ref()) else {
+            let frame = form.and_then(|form| Some((form, variant.forms[form as usize].as_ref()?)));
+            let Some((form, frame)) = frame else {
                 tally.unmatched += 1;
                 continue;
             };
@@ -311,6 +313,7 @@ impl Shard {
                 room: shard_frame.room.clone(),
                 prev: variant.prev,
                 cursor: variant.cursor,
+                form,
                 frame: frame.clone(),
                 count: variant.count,
             });

@@ -21,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod scene;
 pub(crate) mod seed;
+pub(crate) mod stream;
 pub(crate) mod tls;
 
 use std::future::Future;

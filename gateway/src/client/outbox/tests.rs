@@ -5,6 +5,7 @@ mod model;
 use std::convert::Infallible;
 
 use protocol::cursor::Epoch;
+use protocol::frame;
 use serde_json::{Value, json};
 
 use super::*;
@@ -33,7 +34,8 @@ fn batch(name: &str, prev: u64, cursor: u64, count: u32, bytes: usize) -> HeldBa
     let message = json!({
         "room": name, "prev": from, "cursor": to, "count": count, "padding": padding
     });
-    HeldBatch { room: room(name), prev: from, cursor: to, frame: text(&message), count }
+    let form = Form::Plain;
+    HeldBatch { room: room(name), prev: from, cursor: to, form, frame: text(&message), count }
 }
 
 /// An outbox whose socket has taken half of a control frame numbered 0.
@@ -48,7 +50,8 @@ fn stuck() -> Outbox {
 /// Writes up to so many bytes, at most `chunk` at once; returns them.
 fn drain(outbox: &mut Outbox, budget: usize, chunk: usize) -> Vec<u8> {
     let mut written = Vec::new();
-    let Ok(()) = outbox.drain(NO_TIME, |bytes| {
+    let Ok(()) = outbox.drain(NO_TIME, |frame, at| {
+        let bytes = &frame[at..];
         let count = bytes.len().min(chunk).min(budget - written.len());
         written.extend_from_slice(&bytes[..count]);
         Ok::<usize, Infallible>(count)
@@ -246,10 +249,11 @@ fn a_client_is_stuck_since_it_last_took_a_byte() {
     outbox.push_control(control(2)).unwrap();
     outbox.push_batch(batch("a", 0, 1, 1, 0));
     assert_eq!(outbox.stuck_since(), Some(second(3)));
-    let Ok(()) = outbox.drain(second(5), |_| Ok::<usize, Infallible>(0));
+    let Ok(()) = outbox.drain(second(5), |_, _| Ok::<usize, Infallible>(0));
     assert_eq!(outbox.stuck_since(), Some(second(3)), "it took nothing");
     let mut budget = 1;
-    let Ok(()) = outbox.drain(second(7), |_| Ok::<usize, Infallible>(std::mem::take(&mut budget)));
+    let Ok(()) =
+        outbox.drain(second(7), |_, _| Ok::<usize, Infallible>(std::mem::take(&mut budget)));
     assert_eq!(outbox.stuck_since(), Some(second(7)));
     outbox.forget_all();
     assert_eq!(outbox.stuck_since(), Some(second(7)));
@@ -258,5 +262,5 @@ fn a_client_is_stuck_since_it_last_took_a_byte() {
 #[test]
 fn an_error_of_the_socket_ends_the_draining() {
     let mut outbox = stuck();
-    assert_eq!(outbox.drain(NO_TIME, |_| Err("gone")), Err("gone"));
+    assert_eq!(outbox.drain(NO_TIME, |_, _| Err("gone")), Err("gone"));
 }

@@ -255,7 +255,7 @@ fn joined(head: u64) -> String {
 /// A batch whose message is `room:prev-cursor` and so many more bytes.
 fn variant(room: &str, prev: u64, last: u64, bytes: usize) -> FrameVariant {
     let message = format!("{room}:{prev}-{last}{}", " ".repeat(bytes));
-    let forms = [Some(frame::text(message.as_bytes())), None];
+    let forms = [Some(frame::text(message.as_bytes())), None, None];
     let count = (last - prev) as u32;
     FrameVariant { prev: cursor(prev), cursor: cursor(last), count, forms }
 }

@@ -1,0 +1,54 @@
+//! A viewer over an event stream: one room, and nothing that it could say.
+
+use std::rc::Rc;
+
+use protocol::cursor::Cursor;
+use protocol::event::User;
+use protocol::event_stream;
+use protocol::ids::RoomId;
+
+use crate::client::{Form, Seat};
+use crate::conn::context::Context;
+use crate::doorman::{Pass, UserPass};
+use crate::hub::HubCommand;
+use crate::room::effect::Join;
+use crate::shard::{ClientSink, Control, EventStream};
+
+/// After the end of its stream a viewer comes back after at least this time, in milliseconds …
+const RETRY_MS: u64 = 1000;
+/// … and within this time after that, each at its own moment.
+const RETRY_SPREAD_MS: u64 = 2000;
+
+/// What a viewer asks for.
+pub(crate) struct Watching {
+    pub(crate) user: User,
+    pub(crate) room: RoomId,
+    pub(crate) since: Option<Cursor>,
+    pub(crate) history: usize,
+    /// Its right to be here, given back when it goes.
+    pub(crate) pass: Pass,
+    /// The place of its user.
+    pub(crate) seated: UserPass,
+}
+
+/// Seats a viewer and waits until it goes.
+pub(crate) async fn run(context: Rc<Context>, watching: Watching, stream: EventStream) {
+    let Watching { user, room, since, history, pass: _pass, seated: _seated } = watching;
+    let stream = Rc::new(stream);
+    let sink = context.handover.leave(ClientSink::Events(Rc::clone(&stream)));
+    let Some(address) = context.shard.attach(sink, user.id).await else { return };
+    context.metrics.connections.inc();
+    context.metrics.connections_total.inc();
+    let after_ms = RETRY_MS + rand::random_range(0..RETRY_SPREAD_MS);
+    let frame = event_stream::retry(after_ms);
+    context.shard.control(Control::Send { address, frame }).await;
+
+    let seat = Seat { number: 1, form: Form::EventStream };
+    context.shard.control(Control::Expect { address, room: room.clone(), seat }).await;
+    let join = Join { address, seat, id: None, since, history };
+    context.hubs.command(HubCommand::Join { room: room.clone(), join }).await;
+    stream.ended().await;
+    context.hubs.command(HubCommand::Leave { room, address, seat }).await;
+    context.shard.control(Control::Detach(address)).await;
+    context.metrics.connections.dec();
+}
