@@ -246,6 +246,13 @@ export interface WebSocketLike {
   onerror: any;
 }
 
+/** What the client needs of an EventSource class. */
+export interface EventSourceLike {
+  readonly readyState: number;
+  addEventListener(type: string, listener: (event: any) => void): void;
+  close(): void;
+}
+
 export interface ClientOptions {
   /** `wss://…/ws`; http(s) and, in a page, relative addresses are taken too. */
   url: string;
@@ -254,6 +261,13 @@ export interface ClientOptions {
   /** Display name of an anonymous user. */
   name?: string;
   WebSocket?: new (url: string, protocols?: string | string[]) => WebSocketLike;
+  /**
+   * Whether rooms are watched over server-sent events when no WebSocket has ever
+   * worked after two attempts: for viewing only, publishes reject with
+   * `unavailable`. Default true, where there is an `EventSource`.
+   */
+  fallback?: boolean;
+  EventSource?: new (url: string) => EventSourceLike;
   /** Milliseconds since 1970. */
   now?: () => number;
   /** At least 0, below 1. */

@@ -35,6 +35,7 @@ export class BarrageClient {
       token: () => (typeof this.#token === 'function' ? this.#token() : this.#token),
       name: options.name,
       WebSocket,
+      EventSource: (options.fallback ?? true) ? (options.EventSource ?? globalThis.EventSource) : undefined,
       retriesMax: options.retriesMax ?? Infinity,
       pingMs: options.pingMs > 0 ? options.pingMs : PING_MS_DEFAULT,
     };

@@ -4,6 +4,7 @@
  * ends, `status` for people. Decides when to come back and when to give up.
  */
 import { backoffMs, isFinalClose } from './backoff.js';
+import { EventSocket, FALLBACK_ATTEMPTS } from './events.js';
 
 const PROTOCOL = 'barrage.v1';
 const CONNECT_MS_MAX = 10_000;
@@ -28,8 +29,11 @@ export class Link {
   #pingedAt = 0;
   #unansweredAt = undefined;
   #ended = false;
+  /** Whether a WebSocket has ever worked, and whether events stand in for one. */
+  #proven = false;
+  #fallen = false;
 
-  /** `options`: {url, token(), name, WebSocket, retriesMax, pingMs}. */
+  /** `options`: {url, token(), name, WebSocket, EventSource?, retriesMax, pingMs}. */
   constructor(options, clock, to) {
     this.#options = options;
     this.#clock = clock;
@@ -85,7 +89,8 @@ export class Link {
     const url = new URL(this.#options.url);
     if (token) url.searchParams.set('token', token);
     if (this.#options.name) url.searchParams.set('name', this.#options.name);
-    const socket = new this.#options.WebSocket(url.href, [PROTOCOL]);
+    const { WebSocket, EventSource } = this.#options;
+    const socket = this.#fallen ? new EventSocket(url.href, EventSource) : new WebSocket(url.href, [PROTOCOL]);
     this.#socket = socket;
     const mine = (run) => (event) => {
       if (this.#socket === socket) run(event);
@@ -110,6 +115,7 @@ export class Link {
 
   #welcomed() {
     this.#onlineAt = this.#clock.now();
+    this.#proven = true;
     this.#ping();
     this.#watch();
     this.#tell('online', 0, '');
@@ -170,6 +176,7 @@ export class Link {
     if (this.#ended) return;
     if (goodbye?.reconnect === false) return this.#fail(reason, code);
     this.#attempt = stable ? 1 : this.#attempt + 1;
+    this.#fallen ||= !this.#proven && this.#options.EventSource !== undefined && this.#attempt >= FALLBACK_ATTEMPTS;
     if (this.#attempt > this.#options.retriesMax) return this.#fail(reason, code);
     const delayMs = goodbye?.reconnectAfterMs ?? backoffMs(this.#attempt, this.#clock.random);
     this.#arm(() => this.dial(), delayMs);
