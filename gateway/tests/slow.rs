@@ -112,13 +112,10 @@ async fn a_client_that_does_not_read_for_a_while_is_told_its_gap_and_delays_nobo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_never_reads_is_closed_as_too_slow_within_its_deadline() {
     const STUCK_S: u32 = 2;
-    const PING_S: u32 = 2;
     let gateway = TestGateway::with(|config| {
         config.shards = 1;
         config.hub.room.budget = Budget::UNLIMITED;
         config.timing.stuck_s = STUCK_S;
-        config.timing.ping_interval_s = PING_S;
-        config.timing.ping_timeout_s = 2 * PING_S;
     })
     .await;
     let (mut slow, _never) = (sleeper(&gateway).await, sleeper(&gateway).await);
@@ -136,10 +133,10 @@ async fn a_client_that_never_reads_is_closed_as_too_slow_within_its_deadline() {
     })
     .await;
     assert!(begun.elapsed() >= Duration::from_secs(u64::from(STUCK_S) - 1), "not at once");
-    // Clients are looked at once per ping interval, and seconds are whole.
-    let deadline = Duration::from_secs(u64::from(STUCK_S + PING_S) + 2);
+    // Seconds are whole; the machine may be busy. It is not the next ping that is waited for.
+    let deadline = Duration::from_secs(u64::from(STUCK_S) + 2 + 8);
     let taken = stuck.expect("they were stuck").elapsed();
-    assert!(taken < deadline + Duration::from_secs(5), "{taken:?}, on a busy machine");
+    assert!(taken < deadline, "{taken:?}");
 
     // Whoever reads now finds the reason; whoever does not is cut off.
     assert_eq!(slow.ends().await, Some(4001));
