@@ -28,10 +28,12 @@ use crate::health::{Health, Pulse, Stage};
 use crate::http::admin::{self, Admin};
 use crate::http::api::Api;
 use crate::http::api::keys::ApiKeys;
+use crate::http::entry::Entry;
 use crate::http::listen;
 use crate::http::serve::Public;
 use crate::http::tls::Tls;
 use crate::hub::{Hub, HubInbox, Hubs};
+use crate::keys::{Keys, Refresher};
 use crate::metrics::{Metrics, Reload};
 use crate::now::Clock;
 use crate::shard::{Control, Handover, Shard, ShardHandle, ShardInbox};
@@ -65,6 +67,7 @@ pub struct Gateway {
     health: Health,
     metrics: Arc<Metrics>,
     api_keys: ApiKeys,
+    keys: Keys,
     shards: Arc<[ShardHandle]>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
@@ -115,7 +118,20 @@ impl Gateway {
         let health = Health::new(pulses.clone());
         let (phase, phases) = watch::channel(Phase::Running);
         let doorman = Doorman::new(config.guests, clock, Arc::clone(&metrics));
-        let node = Node { clock, metrics, doorman, broker, shards, hubs, config, tls, phases };
+        let (keys, refresher) = Keys::open(&config.auth, clock, Arc::clone(&metrics))?;
+        let of_node = keys.clone();
+        let node = Node {
+            clock,
+            metrics,
+            doorman,
+            keys: of_node,
+            broker,
+            shards,
+            hubs,
+            config,
+            tls,
+            phases,
+        };
 
         let mut threads = Vec::new();
         let on_shards = shard_inboxes.into_iter().zip(listeners).zip(shard_pulses).enumerate();
@@ -132,11 +148,12 @@ impl Gateway {
             inboxes: hub_inboxes,
             pulses: hub_pulses.to_vec(),
             admin: admin_listener,
+            refresher,
             health: health.clone(),
         };
         let Node { metrics, shards, config, .. } = node.clone();
         threads.push(node.spawn_back(back, back_side)?);
-        Ok(Self { public, admin, config, health, metrics, api_keys, shards, phase, threads })
+        Ok(Self { public, admin, config, health, metrics, api_keys, keys, shards, phase, threads })
     }
 
     /// Where clients connect.
@@ -150,11 +167,12 @@ impl Gateway {
     }
 
     /// Takes what can change without a restart from a configuration that was read anew: the keys
-    /// of the server API. With faults instead, everything stays as it is. Counted either way.
+    /// of the server API and of tokens. With faults instead, everything stays as it is. Counted either way.
     pub fn reload(&self, read: Result<&Config, &Faults>) {
         let outcome = match read {
             Ok(config) => {
                 self.api_keys.replace(config.api_keys.clone());
+                self.keys.replace(&config.auth);
                 Reload::Applied
             }
             Err(_) => Reload::Refused,
@@ -207,6 +225,7 @@ struct Node {
     clock: Clock,
     metrics: Arc<Metrics>,
     doorman: Arc<Doorman>,
+    keys: Keys,
     broker: Arc<dyn Broker>,
     shards: Arc<[ShardHandle]>,
     hubs: Hubs,
@@ -231,6 +250,7 @@ struct BackSide {
     inboxes: Vec<HubInbox>,
     pulses: Vec<Pulse>,
     admin: std::net::TcpListener,
+    refresher: Refresher,
     health: Health,
 }
 
@@ -264,6 +284,7 @@ impl Node {
             session: self.config.session,
             guests: self.config.guests,
             doorman: Arc::clone(&self.doorman),
+            keys: self.keys.clone(),
             timing,
             node: self.broker.boot().to_string(),
             shard: handle,
@@ -276,8 +297,8 @@ impl Node {
         });
         let tasks = TaskTracker::new();
         let rules = self.config.public.clone();
-        let public =
-            Rc::new(Public { context, rules, tls: self.tls.clone(), tasks: tasks.clone() });
+        let (entry, tls) = (Entry::new(&self.config.auth), self.tls.clone());
+        let public = Rc::new(Public { context, rules, tls, entry, tasks: tasks.clone() });
         let listener = listen::into_tokio(listener)?;
         let mut phases = self.phases.clone();
         public.accept(listener, reached(phases.clone(), Phase::Leaving)).await;
@@ -312,8 +333,10 @@ impl Node {
     }
 
     async fn back(self, side: BackSide) -> anyhow::Result<()> {
-        let BackSide { bus, api_keys, deliveries, inboxes, pulses, admin, health } = side;
+        let BackSide { bus, api_keys, deliveries, inboxes, pulses, admin, refresher, health } =
+            side;
         let tasks = TaskTracker::new();
+        tasks.spawn(refresher.run());
         for (inbox, pulse) in inboxes.into_iter().zip(pulses) {
             let (broker, shards) = (Arc::clone(&self.broker), Arc::clone(&self.shards));
             let metrics = Arc::clone(&self.metrics);

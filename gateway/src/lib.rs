@@ -4,14 +4,15 @@
 //!
 //! | floor | modules | what they do |
 //! | --- | --- | --- |
-//! | 1 | `room`, `client` | the rules: machines without clock, tasks or sockets |
-//! | 2 | `hub`, `shard`, `conn`, `dispatch`, `doorman` | the tasks that drive them |
+//! | 1 | `room`, `client`, `auth` | the rules: machines without clock, tasks or sockets |
+//! | 2 | `hub`, `shard`, `conn`, `dispatch`, `doorman`, `keys` | the tasks that drive them |
 //! | 3 | `http` | the edge: listening, upgrades, pages, metrics, server API |
 //! | 4 | [`config`], [`app`], [`reload`] | assemble, run, reload, drain |
 //!
 //! `ARCHITECTURE.md` follows one danmaku through them.
 
 pub mod app;
+mod auth;
 mod client;
 pub mod config;
 mod conn;
@@ -21,6 +22,7 @@ mod doorman;
 mod health;
 mod http;
 mod hub;
+mod keys;
 mod metrics;
 mod now;
 pub mod reload;

@@ -12,6 +12,8 @@ use protocol::close::CloseReason;
 use protocol::event::Class;
 use protocol::refusal::Code;
 
+use crate::auth::TokenFault;
+
 /// The metrics of one gateway.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -21,6 +23,9 @@ pub(crate) struct Metrics {
     closes: IntCounterVec,
     turned_away: IntCounterVec,
     refusals: IntCounterVec,
+    token_faults: IntCounterVec,
+    key_refreshes: IntCounterVec,
+    pub(crate) keys: IntGauge,
     accepted: IntCounterVec,
     pub(crate) likes: IntCounter,
     pub(crate) repeats: IntCounter,
@@ -105,6 +110,19 @@ impl Metrics {
                 "reason",
             )?,
             refusals: counters(r, "barrage_refusals_total", "Commands refused", "code")?,
+            token_faults: counters(
+                r,
+                "barrage_token_faults_total",
+                "Tokens that were not accepted",
+                "fault",
+            )?,
+            key_refreshes: counters(
+                r,
+                "barrage_key_refreshes_total",
+                "Looks for new keys",
+                "outcome",
+            )?,
+            keys: gauge(r, "barrage_keys", "Keys that prove tokens now")?,
             accepted: counters(r, "barrage_events_accepted_total", "Events accepted", "class")?,
             likes: counter(r, "barrage_likes_total", "Likes counted")?,
             repeats: counter(r, "barrage_repeats_total", "Events seen before and dropped")?,
@@ -186,6 +204,16 @@ impl Metrics {
 
     pub(crate) fn refused(&self, code: Code) {
         self.refusals.with_label_values(&[code.text()]).inc();
+    }
+
+    pub(crate) fn token_fault(&self, fault: TokenFault) {
+        self.token_faults.with_label_values(&[fault.text()]).inc();
+    }
+
+    /// A look for new keys; `whole` if every source answered.
+    pub(crate) fn keys_refreshed(&self, whole: bool) {
+        let outcome = if whole { "whole" } else { "failed" };
+        self.key_refreshes.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn accepted(&self, class: Class) {

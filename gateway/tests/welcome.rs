@@ -117,14 +117,11 @@ async fn without_development_strangers_are_refused() {
     let flags = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let closed = Config::from_flags(&flags).unwrap();
     let gateway = TestGateway::with(|config| *config = closed).await;
-    let upgrade = [
-        ("Connection", "Upgrade"),
-        ("Upgrade", "websocket"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-    ];
-    let refused = http::request(gateway.public, "GET", "/ws", &upgrade, b"").await;
-    refused.assert_refused(401, "unauthorized");
+    let dialled = TestClient::try_dial(gateway.public, Dial::default()).await;
+    let mut stranger = dialled.expect("a WebSocket, to be told through it");
+    assert_eq!(stranger.ends().await, Some(4500));
+    let told: Vec<_> = stranger.memory.messages.iter().map(|m| (&m["type"], &m["code"])).collect();
+    assert_eq!(told, [(&json!("error"), &json!("unauthorized"))]);
     let refused = gateway.api.get("/v1/rooms/demo").await;
     refused.assert_refused(401, "unauthorized");
     gateway.end().await;

@@ -83,11 +83,26 @@ pub enum Command<'a> {
         /// The idempotency key.
         key: Option<&'a str>,
     },
+    /// Goes on with a new token.
+    Refresh {
+        /// The token, still to be judged.
+        token: Token<'a>,
+    },
     /// Asks for a pong.
     Ping {
         /// A number of the client's, echoed as it was written.
         ts: Option<&'a RawValue>,
     },
+}
+
+/// A token as it came. Does not show itself, so that it is in no log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Token<'a>(pub &'a str);
+
+impl std::fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
 }
 
 /// As what a client joins a room.

@@ -33,6 +33,8 @@ pub const CONNECTIONS_PER_USER_MAX: u32 = 16;
 pub const PUBLISH_PER_5S: u32 = 5;
 /// The JSON of an opaque body (`x-…`, gift, paid, system), in bytes.
 pub const BODY_BYTES_MAX: usize = 8 * 1024;
+/// A token, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// How deep objects and arrays may nest in a client's message.
 pub const JSON_DEPTH_MAX: usize = 32;
 
@@ -59,6 +61,7 @@ pub const CONTROL_LANE_BYTES_MAX: usize = 1024 * 1024;
 pub const UNSENT_BYTES_MAX: usize = 512 * 1024;
 
 const _: () = assert!(BODY_BYTES_MAX < VIEWER_FRAME_BYTES_MAX, "a body fits the frame it comes in");
+const _: () = assert!(TOKEN_BYTES_MAX < VIEWER_FRAME_BYTES_MAX, "a token fits a frame");
 const _: () = assert!(VIEWER_FRAME_BYTES_MAX <= PEER_FRAME_BYTES_MAX, "joining never widens");
 const _: () =
     assert!(RESUME_BYTES_MAX < CONTROL_LANE_BYTES_MAX, "a replay fits the lane it goes out on");

@@ -1,5 +1,7 @@
 //! The protocol state of one client: a decoded command in, one effect out.
 
+mod token;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +15,13 @@ use protocol::refusal::{Code, Refusal};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use crate::auth::{Grants, Keyring, Right, TokenFault};
 use crate::client::admission::{Limiter, Rate, SharedLimiter, Verdict};
 use crate::client::{Form, Seat};
 use crate::documented::documented;
 use crate::now::Now;
+
+pub(crate) use token::NOT_ANY_MORE;
 
 documented! {
     /// What every session may do; from the configuration.
@@ -67,15 +72,6 @@ pub enum PaidFromClients {
     Allowed,
 }
 
-/// What one client may do in the rooms it joins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rights {
-    /// Watch.
-    View,
-    /// Watch and publish.
-    Chat,
-}
-
 /// Commands over the rate that are still answered, per ten seconds; one more closes.
 const FLOOD: Rate = Rate { burst: 500, period: Duration::from_secs(10) };
 
@@ -86,7 +82,9 @@ const MALFORMED: Rate = Rate { burst: 7, period: Duration::from_secs(10) };
 #[derive(Debug)]
 pub(crate) struct Session {
     user: User,
-    rights: Rights,
+    grants: Grants,
+    /// When the token ends, in seconds since 1970; `None` without one.
+    expires_s: Option<u64>,
     form: Form,
     seats: SmallVec<[(RoomId, Seat); 1]>,
     joins: u16,
@@ -117,6 +115,10 @@ pub(crate) enum Effect<'a> {
     Like { room: RoomId, likes: u32, id: Option<RequestId> },
     /// Answer a ping.
     Pong { id: Option<RequestId>, ts: Option<&'a RawValue> },
+    /// Go on with a new token: until its end, and without the rooms that it does not allow.
+    Refreshed { expires_s: u64, left: SmallVec<[(RoomId, Seat); 1]>, id: Option<RequestId> },
+    /// The new token is not accepted.
+    Unproved { fault: TokenFault, id: Option<RequestId> },
     /// Say why not.
     Refuse { id: Option<RequestId>, room: Option<RoomId>, refusal: Refusal },
     /// End the connection.
@@ -127,13 +129,15 @@ impl Session {
     /// A session of a user, whose connections share what it may publish.
     pub(crate) fn new(
         user: User,
-        rights: Rights,
+        grants: Grants,
+        expires_s: Option<u64>,
         form: Form,
         publishes: Arc<SharedLimiter>,
     ) -> Self {
         Self {
             user,
-            rights,
+            grants,
+            expires_s,
             form,
             seats: SmallVec::new(),
             joins: 0,
@@ -165,6 +169,7 @@ impl Session {
         &mut self,
         decoded: Result<Request<'a>, DecodeError>,
         rules: &SessionRules,
+        keys: &Keyring,
         now: Now,
         random: [u8; 16],
     ) -> Effect<'a> {
@@ -183,13 +188,14 @@ impl Session {
         }
         match command {
             Command::Join { room, role, since, history } => {
-                self.join(id, room, role, since, history)
+                self.join(id, room, role, since, history, now)
             }
             Command::Leave { room } => self.leave(id, room),
             Command::Publish { room, kind, body, key } => {
                 let publish = Publish { kind, body, key, random };
                 self.publish(id, room, publish, rules, now)
             }
+            Command::Refresh { token } => self.refresh(id, token, keys, now),
             Command::Ping { ts } => Effect::Pong { id, ts },
         }
     }
@@ -220,6 +226,7 @@ impl Session {
         role: Role,
         since: Option<Cursor>,
         history: usize,
+        now: Now,
     ) -> Effect<'static> {
         let refuse = |refusal| Effect::Refuse { id, room: None, refusal };
         let Ok(room) = RoomId::parse(room) else {
@@ -232,6 +239,9 @@ impl Session {
                 Code::Forbidden,
                 "this gateway takes viewers only: join without `as`, or with `as: viewer`",
             ));
+        }
+        if let Err(refusal) = self.may(&room, Right::View, NO_VIEW, now) {
+            return Effect::Refuse { id, room: Some(room), refusal };
         }
         let held = self.seats.iter().position(|(seated, _)| *seated == room);
         if held.is_none() && self.seats.len() >= limits::ROOMS_PER_CONNECTION_MAX {
@@ -286,9 +296,7 @@ impl Session {
         now: Now,
     ) -> Result<Accepted, Refusal> {
         let Publish { kind, body, key, random } = publish;
-        if self.rights == Rights::View {
-            return Err(VIEW_ONLY);
-        }
+        self.may(room, Right::Chat, VIEW_ONLY, now)?;
         match kind {
             Kind::System | Kind::Notice => return Err(SERVER_ONLY),
             Kind::Gift | Kind::Paid if rules.paid_from_clients == PaidFromClients::Refused => {
@@ -336,8 +344,10 @@ enum Accepted {
 
 const NOT_JOINED: Refusal = Refusal::new(Code::NotJoined, "join the room first");
 
+const NO_VIEW: Refusal = Refusal::new(Code::Forbidden, "this connection may not join this room");
+
 const VIEW_ONLY: Refusal =
-    Refusal::new(Code::Forbidden, "this connection may watch, and not publish");
+    Refusal::new(Code::Forbidden, "this connection may watch this room, and not publish in it");
 
 const SERVER_ONLY: Refusal =
     Refusal::new(Code::Forbidden, "events of this kind come from the server API only");

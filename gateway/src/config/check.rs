@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::auth::config::SECRET_BYTES_MIN;
 use crate::config::Config;
 use crate::config::fault::{Fault, Origin};
 use crate::config::file::text_of;
@@ -23,6 +24,9 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
             "clients.ping_timeout",
             format!("must be longer than clients.ping_interval = {interval}"),
         ));
+    }
+    if !config.dev && !config.auth.has_long_secrets() {
+        found.push(("jwt.secret", format!("must have at least {SECRET_BYTES_MIN} bytes")));
     }
     if config.listen == config.admin_listen && config.listen.port() != 0 {
         let listen = shown("listen");

@@ -2,8 +2,10 @@
 
 mod amounts;
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -159,6 +161,24 @@ pub(super) fn file(field: Field<Option<PathBuf>>) -> Kind {
     let parse = |text: &str| (!text.is_empty()).then(|| Some(PathBuf::from(text)));
     let show = |path: &Option<PathBuf>| Some(quoted(&path.as_ref()?.display().to_string()));
     Kind::one("the name of a file".to_owned(), "", &[Shape::Text], field, parse, show)
+}
+
+/// Something that reads itself from a text, or nothing.
+pub(super) fn parsed<T>(says: &'static str, field: Field<Option<T>>) -> Kind
+where
+    T: FromStr + Display + PartialEq + Clone + 'static,
+{
+    let parse = |text: &str| text.parse().ok().map(Some);
+    let show = |value: &Option<T>| Some(quoted(&value.as_ref()?.to_string()));
+    Kind::one(says.to_owned(), "", &[Shape::Text], field, parse, show)
+}
+
+/// Several things that read themselves from texts.
+pub(super) fn list<T>(says: &'static str, field: Field<Vec<T>>) -> Kind
+where
+    T: FromStr + ToString + PartialEq + 'static,
+{
+    many(says, field, |text| text.parse().ok(), T::to_string)
 }
 
 /// What is logged.

@@ -19,12 +19,12 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+pub use crate::auth::config::{Anonymous, AuthConfig, JwksUrl, KeyFile};
 use crate::client::session::{PaidFromClients, SessionRules};
 use crate::documented::documented;
 use crate::http::api::keys::ApiRules;
 use crate::http::serve::PublicRules;
 use crate::http::tls::TlsRules;
-use crate::http::upgrade::Anonymous;
 use crate::hub::HubRules;
 use crate::secret::Secret;
 use crate::shard::ShardRules;
@@ -65,6 +65,8 @@ documented! {
         /// All keys of the server API that are valid: those given, those of the key file, and in
         /// development `dev`.
         pub api_keys: Vec<Secret>,
+        /// Who is let in.
+        pub auth: AuthConfig,
         /// What sessions may do.
         pub session: SessionRules,
         /// Who is taken in.
@@ -120,6 +122,7 @@ impl Default for Config {
             log: LogFilter::default(),
             api: ApiRules::default(),
             api_keys: Vec::new(),
+            auth: AuthConfig::default(),
             session: SessionRules::default(),
             guests: GuestRules::default(),
             timing: ShardRules::default(),
@@ -135,7 +138,7 @@ impl Config {
     /// What holds with `--dev` when nobody says anything else.
     fn dev() -> Self {
         let mut config = Self { dev: true, ..Self::default() };
-        config.public.anonymous = Anonymous::Chat;
+        config.auth.anonymous = Anonymous::Chat;
         config.guests.address_limits = AddressLimits::Off;
         config.session.paid_from_clients = PaidFromClients::Allowed;
         config.drain.delay = Duration::ZERO;

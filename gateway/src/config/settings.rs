@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::auth::config::{Anonymous, AuthConfig};
 use crate::client::guests::{AddressLimits, GuestRules};
 use crate::client::session::{PaidFromClients, SessionRules};
 use crate::config::kind::{self, Kind};
@@ -11,13 +12,15 @@ use crate::http::address::{Preface, Proxies};
 use crate::http::api::keys::ApiRules;
 use crate::http::serve::PublicRules;
 use crate::http::tls::{TlsMode, TlsRules};
-use crate::http::upgrade::Anonymous;
 use crate::room::RoomSettings;
 use crate::shard::ShardRules;
 
 /// The slowest tick that still feels live.
 const TICK_MS_MAX: u32 = 60_000;
 const HOUR_S: u32 = 3600;
+
+const ANONYMOUS: &[(&str, Anonymous)] =
+    &[("refused", Anonymous::Refused), ("view", Anonymous::View), ("chat", Anonymous::Chat)];
 
 /// One setting.
 pub(super) struct Setting {
@@ -81,7 +84,7 @@ impl Setting {
 
 /// Every setting, in the order of the reference: those of the file's top first, then by section.
 pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
-    [top(), tls(), admin(), rooms(), clients(), limits(), proxies(), drain()]
+    [top(), tls(), jwt(), admin(), rooms(), clients(), limits(), proxies(), drain()]
         .into_iter()
         .flatten()
         .collect()
@@ -90,6 +93,9 @@ pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
 fn top() -> Vec<Setting> {
     let doc = |field| Config::DOCS.of(field);
     let public = |field| PublicRules::DOCS.of(field);
+    let auth = |field| AuthConfig::DOCS.of(field);
+    let anonymous = kind::choice(ANONYMOUS, |c| &mut c.auth.anonymous);
+    let origins = kind::list("an origin such as `https://example.com`", |c| &mut c.auth.origins);
     let shards = kind::count_or_auto(1..=1024, cores, |c| &mut c.shards);
     vec![
         Setting::new("dev", kind::switch(|c| &mut c.dev), doc("dev")).flag("dev", ""),
@@ -101,14 +107,11 @@ fn top() -> Vec<Setting> {
         },
         Setting::new("base_path", kind::path(|c| &mut c.public.base_path), public("base_path"))
             .flag("base-path", "PATH"),
-        Setting::new(
-            "anonymous",
-            kind::choice(&[("refused", Anonymous::Refused), ("chat", Anonymous::Chat)], |c| {
-                &mut c.public.anonymous
-            }),
-            public("anonymous"),
-        )
-        .flag("anonymous", "WHAT"),
+        Setting::new("anonymous", anonymous, auth("anonymous")).flag("anonymous", "WHAT"),
+        Setting {
+            example: "[\"https://example.com\"]".to_owned(),
+            ..Setting::new("allow_origin", origins, auth("origins")).flag("allow-origin", "ORIGIN")
+        },
         Setting::new("log", kind::log_filter(|c| &mut c.log), doc("log")).reloadable(),
     ]
 }
@@ -134,6 +137,37 @@ fn tls() -> Vec<Setting> {
             Setting::new("tls.key_file", kind::file(|c| &mut c.tls.key_file), doc("key_file"))
                 .flag("tls-key", "FILE"),
         ),
+    ]
+}
+
+fn jwt() -> Vec<Setting> {
+    let doc = |field| AuthConfig::DOCS.of(field);
+    let files =
+        kind::list("the name of a file, perhaps with the key's id and `=` before it", |c| {
+            &mut c.auth.key_files
+        });
+    let url = kind::parsed("an address that begins with `http://` and is on this machine", |c| {
+        &mut c.auth.jwks_url
+    });
+    vec![
+        Setting {
+            example: "a-secret-of-at-least-32-random-bytes".to_owned(),
+            ..Setting::new("jwt.secret", kind::secrets(|c| &mut c.auth.secrets), doc("secrets"))
+                .flag("jwt-secret", "SECRET")
+                .reloadable()
+        },
+        Setting {
+            example: "[\"2026=/etc/barrage/2026.pem\"]".to_owned(),
+            ..Setting::new("jwt.key_file", files, doc("key_files"))
+                .flag("jwt-key-file", "PATH")
+                .reloadable()
+        },
+        Setting {
+            example: "http://127.0.0.1:8000/jwks.json".to_owned(),
+            ..Setting::new("jwt.jwks_url", url, doc("jwks_url"))
+                .flag("jwks-url", "URL")
+                .reloadable()
+        },
     ]
 }
 

@@ -8,10 +8,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::auth::config::Anonymous;
 use crate::client::session::PaidFromClients;
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::{Config, Faults, Loaded, Sources, is_local};
-use crate::http::upgrade::Anonymous;
 
 /// Sources with these flags and this environment.
 fn sources(flags: &[&str], environment: &[(&str, &str)]) -> Sources {
@@ -77,7 +77,7 @@ fn setting(key: &str) -> &'static Setting {
 fn nothing_said_means_closed_and_local() {
     let config = Config::from_flags(&[]).unwrap();
     assert!(is_local(config.listen) && is_local(config.admin_listen));
-    assert_eq!(config.public.anonymous, Anonymous::Refused);
+    assert_eq!(config.auth.anonymous, Anonymous::Refused);
     assert_eq!(config.session.paid_from_clients, PaidFromClients::Refused);
     assert!(config.api_keys.is_empty());
 }
@@ -86,7 +86,7 @@ fn nothing_said_means_closed_and_local() {
 fn dev_opens_what_is_needed_to_try_it() {
     let flags = ["--dev", "--tick", "250", "--base-path", "/live/", "--api-key", "mine"];
     let config = Config::from_flags(&flags).unwrap();
-    assert_eq!(config.public.anonymous, Anonymous::Chat);
+    assert_eq!(config.auth.anonymous, Anonymous::Chat);
     let keys: Vec<_> = config.api_keys.iter().map(|key| key.expose()).collect();
     assert_eq!(keys, ["mine", "dev"]);
     assert_eq!(config.hub.room.tick_ms, 250);

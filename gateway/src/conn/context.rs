@@ -12,6 +12,7 @@ use crate::conn::acks::AwaitedAck;
 use crate::conn::reader::Reader;
 use crate::doorman::Doorman;
 use crate::hub::Hubs;
+use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::now::Clock;
 use crate::shard::{Handover, ShardHandle, ShardRules};
@@ -22,6 +23,7 @@ pub(crate) struct Context {
     pub(crate) session: SessionRules,
     pub(crate) guests: GuestRules,
     pub(crate) doorman: Arc<Doorman>,
+    pub(crate) keys: Keys,
     pub(crate) timing: ShardRules,
     /// The name of this node in `welcome`.
     pub(crate) node: String,

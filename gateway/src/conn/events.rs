@@ -22,6 +22,8 @@ const RETRY_SPREAD_MS: u64 = 2000;
 /// What a viewer asks for.
 pub(crate) struct Watching {
     pub(crate) user: User,
+    /// When its token ends, in seconds since 1970.
+    pub(crate) expires_s: Option<u64>,
     pub(crate) room: RoomId,
     pub(crate) since: Option<Cursor>,
     pub(crate) history: usize,
@@ -33,12 +35,15 @@ pub(crate) struct Watching {
 
 /// Seats a viewer and waits until it goes.
 pub(crate) async fn run(context: Rc<Context>, watching: Watching, stream: EventStream) {
-    let Watching { user, room, since, history, pass: _pass, seated: _seated } = watching;
+    let Watching { user, expires_s, room, since, history, pass: _pass, seated: _seated } = watching;
     let stream = Rc::new(stream);
     let sink = context.handover.leave(ClientSink::Events(Rc::clone(&stream)));
     let Some(address) = context.shard.attach(sink, user.id).await else { return };
     context.metrics.connections.inc();
     context.metrics.connections_total.inc();
+    if let Some(at_s) = expires_s {
+        context.shard.control(Control::Expires { address, at_s }).await;
+    }
     let after_ms = RETRY_MS + rand::random_range(0..RETRY_SPREAD_MS);
     let frame = event_stream::retry(after_ms);
     context.shard.control(Control::Send { address, frame }).await;

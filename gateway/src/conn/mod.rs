@@ -6,6 +6,7 @@
 
 pub(crate) mod acks;
 pub(crate) mod context;
+mod door;
 pub(crate) mod echo;
 pub(crate) mod events;
 pub(crate) mod reader;
@@ -19,18 +20,19 @@ use broker_bridge::Busy;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use protocol::close::CloseReason;
-use protocol::event::{Event, User};
+use protocol::event::Event;
 use protocol::frame::{self, FrameRules};
 use protocol::from_client::{Decoder, RequestId};
-use protocol::ids::{Address, RoomId};
+use protocol::ids::{Address, RoomId, UserId};
 use protocol::refusal::{Code, Refusal};
-use protocol::to_client::{Limits, ServerMessage};
+use protocol::to_client::ServerMessage;
 
-use crate::client::Form;
 use crate::client::admission::Verdict;
-use crate::client::session::{Effect, Rights, Session, SessionRules};
+use crate::client::session::{Effect, NOT_ANY_MORE, Session};
+use crate::client::{Form, Seat};
 use crate::conn::acks::AwaitedAck;
 use crate::conn::context::Context;
+use crate::conn::door::{turn_away, welcome, who};
 use crate::conn::reader::{Carry, Client, Inbound, Next, Read};
 use crate::doorman::Pass;
 use crate::hub::HubCommand;
@@ -39,13 +41,14 @@ use crate::now::Now;
 use crate::room::effect::Join;
 use crate::shard::{ClientSink, Control, Socket};
 
-/// A client that was let in.
+pub(crate) use door::{Bearer, Caller};
+
+/// A client that has a WebSocket.
 pub(crate) struct Admitted {
     pub(crate) socket: Socket,
     /// What it had sent behind its handshake.
     pub(crate) early: Bytes,
-    pub(crate) user: User,
-    pub(crate) rights: Rights,
+    pub(crate) caller: Caller,
     /// Whether permessage-deflate was negotiated.
     pub(crate) form: Form,
     /// Its right to be here, given back when it goes.
@@ -54,17 +57,20 @@ pub(crate) struct Admitted {
 
 /// Serves a client until it goes.
 pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
-    let Admitted { socket, early, user, rights, form, pass: _pass } = admitted;
+    let Admitted { socket, early, caller, form, pass: _pass } = admitted;
     let socket = Rc::new(socket);
-    socket.heard(context.clock.now().mono_s());
-    let sink = context.handover.leave(ClientSink::Socket(Rc::clone(&socket)));
-    let Some(address) = context.shard.attach(sink, user.id.clone()).await else { return };
-    context.metrics.connections.inc();
-    context.metrics.connections_total.inc();
+    let (user, grants, expires_s) = match who(&context, caller).await {
+        Ok(who) => who,
+        Err(fault) => return turn_away(&context, &socket, fault).await,
+    };
+    let Some(address) = context.attach(&socket, user.id.clone()).await else { return };
     match context.doorman.seat(&user.id) {
         Ok(seated) => {
+            if let Some(at_s) = expires_s {
+                context.shard.control(Control::Expires { address, at_s }).await;
+            }
             let publishes = Arc::clone(&seated.publishes);
-            let session = Session::new(user, rights, form, publishes);
+            let session = Session::new(user, grants, expires_s, form, publishes);
             context.send(address, &welcome(&context, session.user())).await;
             converse(
                 &context,
@@ -79,8 +85,7 @@ pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
             discard(&socket).await;
         }
     }
-    context.shard.control(Control::Detach(address)).await;
-    context.metrics.connections.dec();
+    context.detach(address).await;
 }
 
 /// Listens to a client that was welcomed, until it goes.
@@ -95,26 +100,6 @@ async fn converse(context: &Context, mut conn: Conn, early: Bytes) {
         let leave = HubCommand::Leave { room: room.clone(), address, seat: *seat };
         context.hubs.command(leave).await;
     }
-}
-
-fn welcome(context: &Context, user: &User) -> Vec<u8> {
-    let SessionRules { publishes, commands, .. } = context.session;
-    let limits = Limits {
-        publish_per_5s: publishes.burst,
-        commands_per_s: commands.per_second(),
-        commands_burst: commands.burst,
-        connections_per_user: context.guests.connections_per_user_max,
-        ..Limits::default()
-    };
-    ServerMessage::Welcome {
-        node: &context.node,
-        user,
-        resumed: false,
-        ping_interval_ms: context.timing.ping_interval_s * 1000,
-        ping_timeout_ms: context.timing.ping_timeout_s * 1000,
-        limits,
-    }
-    .render()
 }
 
 /// One client's reader.
@@ -243,6 +228,20 @@ async fn discard(socket: &Socket) {
 }
 
 impl Context {
+    async fn attach(&self, socket: &Rc<Socket>, user: UserId) -> Option<Address> {
+        socket.heard(self.clock.now().mono_s());
+        let sink = self.handover.leave(ClientSink::Socket(Rc::clone(socket)));
+        let address = self.shard.attach(sink, user).await?;
+        self.metrics.connections.inc();
+        self.metrics.connections_total.inc();
+        Some(address)
+    }
+
+    async fn detach(&self, address: Address) {
+        self.shard.control(Control::Detach(address)).await;
+        self.metrics.connections.dec();
+    }
+
     async fn send(&self, address: Address, message: &[u8]) {
         self.shard.control(Control::Send { address, frame: frame::text(message) }).await;
     }
@@ -284,7 +283,8 @@ impl Client for ReadTurn<'_> {
                 self.context.metrics.received_messages.inc();
                 let decoded = decoder.decode(text.as_bytes());
                 let rules = &self.context.session;
-                let effect = self.session.handle(decoded, rules, self.now, rand::random());
+                let keys = self.context.keys.ring();
+                let effect = self.session.handle(decoded, rules, &keys, self.now, rand::random());
                 self.act(effect);
             }
             // Over the rate only later pings are answered, as RFC 6455 section 5.5.3 allows.
@@ -314,7 +314,7 @@ impl ReadTurn<'_> {
         match effect {
             Effect::Join { room, seat, replaces, id, since, history } => {
                 if let Some(old) = replaces {
-                    self.leave(room.clone(), old);
+                    self.unseat(room.clone(), old);
                 }
                 let join = Join { address, seat, id, since, history };
                 let expect = Control::Expect { address, room: room.clone(), seat };
@@ -322,10 +322,7 @@ impl ReadTurn<'_> {
                 self.actions.push(Action::Hub(HubCommand::Join { room, join }));
             }
             Effect::Leave { room, seat, id } => {
-                let left = ServerMessage::Left { id, room: &room }.render();
-                self.leave(room, seat);
-                let frame = frame::text(&left);
-                self.actions.push(Action::Shard(Control::Send { address, frame }));
+                self.leave(room, seat, id);
             }
             Effect::Publish { room, event, id } => {
                 self.actions.push(Action::Publish { room, event, id });
@@ -338,6 +335,23 @@ impl ReadTurn<'_> {
                 let frame = frame::text(&pong.render());
                 self.actions.push(Action::Shard(Control::Send { address, frame }));
             }
+            Effect::Refreshed { expires_s, left, id } => {
+                self.actions.push(Action::Shard(Control::Expires { address, at_s: expires_s }));
+                for (room, seat) in left {
+                    let told = Some(room.clone());
+                    let refusal = NOT_ANY_MORE;
+                    self.actions.push(Action::Refuse { id: None, room: told, refusal });
+                    self.leave(room, seat, None);
+                }
+                let ack = ServerMessage::Ack { id, event: None, stored: false };
+                let frame = frame::text(&ack.render());
+                self.actions.push(Action::Shard(Control::Send { address, frame }));
+            }
+            Effect::Unproved { fault, id } => {
+                let fault = self.context.keys.unproved(fault);
+                let refusal = fault.refusal();
+                self.actions.push(Action::Refuse { id, room: None, refusal });
+            }
             Effect::Refuse { id, room, refusal } => {
                 self.actions.push(Action::Refuse { id, room, refusal });
             }
@@ -348,7 +362,15 @@ impl ReadTurn<'_> {
         }
     }
 
-    fn leave(&mut self, room: RoomId, seat: crate::client::Seat) {
+    /// Leaves a room and says so.
+    fn leave(&mut self, room: RoomId, seat: Seat, id: Option<RequestId>) {
+        let address = self.address;
+        let frame = frame::text(&ServerMessage::Left { id, room: &room }.render());
+        self.unseat(room, seat);
+        self.actions.push(Action::Shard(Control::Send { address, frame }));
+    }
+
+    fn unseat(&mut self, room: RoomId, seat: Seat) {
         let address = self.address;
         let unseat = Control::Unseat { address, room: room.clone(), seat };
         self.actions.push(Action::Shard(unseat));

@@ -12,14 +12,17 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use protocol::cursor::Cursor;
+use protocol::event::User;
 use protocol::ids::RoomId;
 use protocol::limits::HISTORY_EVENTS_MAX;
 
-use crate::conn;
+use crate::auth::Right;
 use crate::conn::events::Watching;
+use crate::conn::{self, Bearer, Caller};
+use crate::http::entry::refused_for;
 use crate::http::refusals::{METHOD, refused};
 use crate::http::serve::{Public, Visitor};
-use crate::http::upgrade::{self, Anonymous, Refused};
+use crate::http::upgrade::Refused;
 use crate::shard::{EventFrames, EventStream};
 
 /// What a browser sends when it comes back: the `id` of the last event that it has.
@@ -49,6 +52,12 @@ const NO_HISTORY: Refused = Refused {
     message: "`history` must be a number from 0 to 100",
 };
 
+const NO_VIEW: Refused = Refused {
+    status: StatusCode::FORBIDDEN,
+    code: "forbidden",
+    message: "this room may not be viewed with this token, or without one",
+};
+
 impl Public {
     /// Seats whoever asks for a room's events, or says why not.
     pub(super) fn watch(
@@ -64,21 +73,42 @@ impl Public {
         }
         let Asked { room, since, history } =
             asked(room, request).map_err(|why| Box::new(refused(&why)))?;
-        if self.rules.anonymous == Anonymous::Refused {
-            return Err(Box::new(refused(&upgrade::UNAUTHORIZED)));
-        }
-        let query = request.uri().query().unwrap_or_default();
-        let user = upgrade::anonymous_user(query, rand::random());
+        let viewer = self.viewer(&room, request).map_err(|why| Box::new(refused(&why)))?;
+        let Viewer { user, expires_s } = viewer;
         let turn_away = |why| Box::new(self.turn_away(why));
         let pass = self.let_in(request.headers(), visitor).map_err(turn_away)?;
         // A connection carries one stream.
         let pass = pass.ok_or_else(|| Box::new(refused(&METHOD)))?;
         let seated = self.context.doorman.seat(&user.id).map_err(turn_away)?;
         let (stream, frames) = EventStream::new(Rc::clone(&visitor.cut));
-        let watching = Watching { user, room, since, history, pass, seated };
+        let watching = Watching { user, expires_s, room, since, history, pass, seated };
         self.tasks.spawn_local(conn::events::run(Rc::clone(&self.context), watching, stream));
         Ok(EventBody::new(frames))
     }
+
+    /// Who it is that asks, if they may view the room.
+    fn viewer(&self, room: &RoomId, request: &Request<Incoming>) -> Result<Viewer, Refused> {
+        self.entry.check_origin(request.headers())?;
+        let (user, grants, expires_s) = match self.entry.caller(request, rand::random()) {
+            Caller::Guest(user, grants) => (user, grants, None),
+            Caller::Bearer(Bearer(token)) => {
+                let claims = self.context.keys.verify_now(&token).map_err(refused_for)?;
+                (claims.user, claims.grants, Some(claims.expires_s))
+            }
+            Caller::Nobody => return Err(refused_for(self.context.keys.missing())),
+        };
+        if !grants.may(room.as_str(), Right::View) {
+            return Err(NO_VIEW);
+        }
+        Ok(Viewer { user, expires_s })
+    }
+}
+
+/// Who views.
+struct Viewer {
+    user: User,
+    /// When their token ends, in seconds since 1970.
+    expires_s: Option<u64>,
 }
 
 /// The room of a path, still encoded; `None` if the path is another one.

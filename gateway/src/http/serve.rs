@@ -36,12 +36,13 @@ use crate::conn::{self, Admitted};
 use crate::documented::documented;
 use crate::doorman::Pass;
 use crate::http::address::Proxies;
+use crate::http::entry::Entry;
 use crate::http::events::{self, EventBody};
 use crate::http::pages;
 use crate::http::refusals::{METHOD, MOVED, NOT_FOUND, json_response, refused};
 use crate::http::tls::Tls;
 use crate::http::turn_away;
-use crate::http::upgrade::{self, Anonymous};
+use crate::http::upgrade;
 use crate::metrics::TurnedAway;
 use crate::shard::Socket;
 
@@ -65,10 +66,6 @@ documented! {
         /// must be the path that a proxy in front passes on: with another one every page and every
         /// connection is answered 404.
         pub base_path: String,
-        /// What connections without a token may do: nothing (`refused`), or watch and publish
-        /// (`chat`). Default: nothing, so that a gateway is closed until somebody opens it. With
-        /// `chat` every stranger can write in every room.
-        pub anonymous: Anonymous,
         /// What pages are told about this gateway, as JSON.
         pub client_json: String,
         /// Whether `/echo` is served, a WebSocket that says what it hears: for conformance suites.
@@ -111,6 +108,7 @@ pub(crate) struct Public {
     pub(crate) context: Rc<Context>,
     pub(crate) rules: PublicRules,
     pub(crate) tls: Option<Tls>,
+    pub(crate) entry: Entry,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -300,7 +298,7 @@ impl Public {
         visitor: &Visitor,
         endpoint: Endpoint,
     ) -> Response<Full<Bytes>> {
-        let handshake = match upgrade::judge(request, self.rules.anonymous, rand::random()) {
+        let handshake = match upgrade::judge(request, &self.entry, rand::random()) {
             Ok(handshake) => handshake,
             Err(why) => return refused(&why),
         };
@@ -314,13 +312,13 @@ impl Public {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = handshake.headers();
         let upgraded = hyper::upgrade::on(request);
-        let upgrade::Handshake { user, rights, form, .. } = handshake;
+        let upgrade::Handshake { caller, form, .. } = handshake;
         let context = Rc::clone(&self.context);
         self.tasks.spawn_local(async move {
             match upgraded.await.map_err(io::Error::other).and_then(take_apart) {
                 Ok((socket, early)) => match endpoint {
                     Endpoint::Danmaku => {
-                        let admitted = Admitted { socket, early, user, rights, form, pass };
+                        let admitted = Admitted { socket, early, caller, form, pass };
                         conn::run(context, admitted).await;
                     }
                     Endpoint::Echo { message_bytes_max } => {

@@ -14,30 +14,20 @@ use protocol::limits::USER_NAME_CHARS_MAX;
 use sha1::{Digest as _, Sha1};
 
 use crate::client::Form;
-use crate::client::session::Rights;
+use crate::conn::Caller;
+use crate::http::entry::Entry;
 
 /// The subprotocol that is echoed when it is offered.
 const SUBPROTOCOL: &str = "barrage.v1";
 /// Appended to the key before hashing (RFC 6455 section 1.3).
 const KEY_SALT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What connections without a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Anonymous {
-    /// Nothing: they are refused.
-    #[default]
-    Refused,
-    /// Watch, and publish as well.
-    Chat,
-}
-
 /// A request that may become a client.
 pub(crate) struct Handshake {
     pub(crate) accept: HeaderValue,
     pub(crate) subprotocol: Option<HeaderValue>,
     pub(crate) extensions: Option<HeaderValue>,
-    pub(crate) user: User,
-    pub(crate) rights: Rights,
+    pub(crate) caller: Caller,
     pub(crate) form: Form,
 }
 
@@ -55,16 +45,10 @@ impl Refused {
     }
 }
 
-pub(super) const UNAUTHORIZED: Refused = Refused {
-    status: StatusCode::UNAUTHORIZED,
-    code: "unauthorized",
-    message: "anonymous connections are not allowed here",
-};
-
 /// Judges a request for `/ws` (RFC 6455 section 4.2.1).
 pub(crate) fn judge<B>(
     request: &Request<B>,
-    anonymous: Anonymous,
+    entry: &Entry,
     random: [u8; 8],
 ) -> Result<Handshake, Refused> {
     let headers = request.headers();
@@ -91,9 +75,7 @@ pub(crate) fn judge<B>(
     if STANDARD.decode(key).map_or(0, |nonce| nonce.len()) != 16 {
         return Err(Refused::bad("`Sec-WebSocket-Key` must be 16 bytes in base64"));
     }
-    if anonymous == Anonymous::Refused {
-        return Err(UNAUTHORIZED);
-    }
+    entry.check_origin(headers)?;
     let extensions = offered(headers, &SEC_WEBSOCKET_EXTENSIONS);
     let extensions = negotiate(&extensions).map(HeaderValue::from_static);
     Ok(Handshake {
@@ -102,8 +84,7 @@ pub(crate) fn judge<B>(
             .then(|| HeaderValue::from_static(SUBPROTOCOL)),
         form: if extensions.is_some() { Form::Deflated } else { Form::Plain },
         extensions,
-        user: anonymous_user(request.uri().query().unwrap_or_default(), random),
-        rights: Rights::Chat,
+        caller: entry.caller(request, random),
     })
 }
 
@@ -147,7 +128,7 @@ pub(super) fn anonymous_user(query: &str, random: [u8; 8]) -> User {
 }
 
 /// All values of a header, joined as RFC 9110 section 5.3 allows.
-fn offered(headers: &HeaderMap, name: &HeaderName) -> String {
+pub(super) fn offered(headers: &HeaderMap, name: &HeaderName) -> String {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.collect::<Vec<_>>().join(", ")
 }
@@ -159,6 +140,8 @@ fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Right;
+    use crate::auth::config::Anonymous;
 
     fn request() -> hyper::http::request::Builder {
         Request::get("/ws?name=%E5%B0%8F%E6%98%8E%00&x=1")
@@ -168,15 +151,22 @@ mod tests {
             .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
     }
 
+    fn entry(anonymous: Anonymous) -> Entry {
+        let origins = vec!["https://example.com".parse().unwrap()];
+        Entry { anonymous, origins, tokens: true }
+    }
+
     fn judged(request: hyper::http::request::Builder) -> Result<Handshake, Refused> {
-        judge(&request.body(()).unwrap(), Anonymous::Chat, [1; 8])
+        judge(&request.body(()).unwrap(), &entry(Anonymous::Chat), [1; 8])
     }
 
     #[test]
     fn the_key_of_the_rfc_gets_the_answer_of_the_rfc() {
         let handshake = judged(request()).ok().unwrap();
         assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        assert_eq!(handshake.user.name.as_deref(), Some("小明"));
+        let Caller::Guest(user, grants) = handshake.caller else { panic!() };
+        assert_eq!(user.name.as_deref(), Some("小明"));
+        assert!(grants.may("any", Right::Chat) && !grants.may("any", Right::Moderate));
         assert_eq!(handshake.form, Form::Plain);
         assert!(handshake.subprotocol.is_none());
     }
@@ -200,8 +190,14 @@ mod tests {
         let mut other = request();
         other.headers_mut().unwrap().insert("Sec-WebSocket-Key", HeaderValue::from_static("abc"));
         assert_eq!(judged(other).err().unwrap().status, StatusCode::BAD_REQUEST);
-        let request = request().body(()).unwrap();
-        let refused = judge(&request, Anonymous::Refused, [1; 8]).err().unwrap();
-        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_refused_before_the_upgrade() {
+        assert!(judged(request().header("Origin", "https://example.com")).is_ok());
+        for other in ["https://evil.example", "null", "\u{e9}"] {
+            let refused = judged(request().header("Origin", other)).err().unwrap();
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{other}");
+        }
     }
 }

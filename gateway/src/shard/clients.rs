@@ -1,11 +1,14 @@
 //! The connection map of one shard: clients by slot, each slot with a generation.
 
+use std::time::Duration;
+
 use protocol::ids::{Address, BootId, UserId};
 use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::client::Seat;
 use crate::client::outbox::Outbox;
+use crate::now::Now;
 use crate::shard::ClientSink;
 
 /// A client as its shard holds it: about a hundred bytes while it reads.
@@ -21,7 +24,12 @@ pub(crate) struct Client {
     pub(crate) life: Life,
     /// The second of its next look; entries of the wheel for earlier ones are left over.
     pub(crate) look_s: u32,
+    /// When its token ends, in seconds since 1970; [`NEVER_S`] without one.
+    pub(crate) expires_s: u32,
 }
+
+/// After the last second that is counted: in the year 2106.
+pub(crate) const NEVER_S: u32 = u32::MAX;
 
 /// Whether a client is well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +82,7 @@ impl Clients {
             sent_s: now_s,
             life: Life::Open,
             look_s: now_s,
+            expires_s: NEVER_S,
         });
         let slot = u32::try_from(slot).expect("a process has fewer than 2^32 sockets");
         Address { boot: self.boot, shard: self.shard, slot, generation }
@@ -108,6 +117,13 @@ impl Clients {
 }
 
 impl Client {
+    /// The second of the monotonic clock in which its token ends.
+    pub(crate) fn ends_s(&self, now: Now) -> u32 {
+        let left_ms = (u64::from(self.expires_s) * 1000).saturating_sub(now.unix_ms);
+        let ends = now.mono.saturating_add(Duration::from_millis(left_ms));
+        u32::try_from(ends.as_secs()).unwrap_or(u32::MAX)
+    }
+
     /// Notes where this client sits in a room after others have left it.
     pub(crate) fn moved(&mut self, room: u32, position: usize) {
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.room == room) {

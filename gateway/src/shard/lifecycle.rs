@@ -7,7 +7,7 @@ use protocol::ids::{Address, UserId};
 use crate::metrics::ConnectionEnd;
 use crate::now::Now;
 use crate::shard::ClientSink;
-use crate::shard::clients::Life;
+use crate::shard::clients::{Life, NEVER_S};
 use crate::shard::flush::Sent;
 use crate::shard::speech::Goodbye;
 use crate::shard::task::{Leaving, Shard};
@@ -144,6 +144,11 @@ impl Shard {
         if matches!(client.life, Life::Pinged(at) if client.sink.heard_s() >= at) {
             client.life = Life::Open;
         }
+        let (expires_s, ends_s) = (client.expires_s, client.ends_s(now));
+        let is_closing = matches!(client.life, Life::Closing(_));
+        if !is_closing && u64::from(expires_s) * 1000 <= now.unix_ms {
+            return self.close(slot, generation, CloseReason::TokenExpired, now);
+        }
         let next = match (client.life, stuck_at) {
             (Life::Closing(until), _) if until <= now_s => return client.sink.abort(),
             (Life::Closing(until), _) => until,
@@ -167,13 +172,24 @@ impl Shard {
                 due
             }
         };
-        self.schedule(slot, generation, next);
+        self.schedule(slot, generation, if is_closing { next } else { next.min(ends_s) });
     }
 
     /// Asks for the next look at a client; one that was asked for before is not taken.
     fn schedule(&mut self, slot: u32, generation: u32, at_s: u32) {
         let Some(client) = self.clients.at(slot, generation) else { return };
         client.look_s = self.wheel.set(slot, generation, at_s);
+    }
+
+    /// Ends the client within a second of the given time, in seconds since 1970.
+    pub(super) fn expires(&mut self, address: Address, at_s: u64, now: Now) {
+        let Some(client) = self.clients.get(address) else { return };
+        client.expires_s = u32::try_from(at_s).unwrap_or(NEVER_S);
+        let ends_s = client.ends_s(now);
+        // A later end is found at the next look, which comes in any case.
+        if ends_s < client.look_s && !matches!(client.life, Life::Closing(_)) {
+            self.schedule(address.slot, address.generation, ends_s);
+        }
     }
 
     /// After how many seconds in which it was sent nothing a client is pinged.
@@ -186,7 +202,8 @@ impl Shard {
         // One that answers is pinged again when it is time, whatever patience it would have had.
         let patience = self.rules.ping_timeout_s.saturating_sub(self.rules.ping_interval_s);
         let next = patience.min(self.silence_s(slot));
-        self.schedule(slot, generation, now.mono_s() + next);
+        let ends_s = self.clients.at(slot, generation).map_or(u32::MAX, |c| c.ends_s(now));
+        self.schedule(slot, generation, ends_s.min(now.mono_s() + next));
         let Some(client) = self.clients.at(slot, generation) else { return };
         client.life = Life::Pinged(now.mono_s());
         let ping = client.sink.ping();

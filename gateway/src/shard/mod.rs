@@ -49,6 +49,8 @@ pub(crate) enum Control {
     Attach { sink: Ticket, user: UserId, answer: oneshot::Sender<Address> },
     /// The client's reader has ended: forget the client.
     Detach(Address),
+    /// The client's token ends at this time, in seconds since 1970: so does the client.
+    Expires { address: Address, at_s: u64 },
     /// The client is about to be seated in a room by a hub.
     Expect { address: Address, room: RoomId, seat: Seat },
     /// The client has left a room: no batch of it goes out after this.

@@ -201,6 +201,7 @@ impl Shard {
                 let _ = answer.send(address);
             }
             Control::Detach(address) => self.detach(address),
+            Control::Expires { address, at_s } => self.expires(address, at_s, now),
             Control::Expect { address, room, seat } => self.expect(address, &room, seat),
             Control::Unseat { address, room, seat } => self.unseat(address, &room, seat),
             Control::Send { address, frame } => self.send(address, &frame, now),

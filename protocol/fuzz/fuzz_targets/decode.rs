@@ -46,6 +46,11 @@ fn check(request: &Request<'_>, message: &[u8]) {
             assert!(key.is_none_or(|key| (1..=64).contains(&key.chars().count())));
             check_body(body, &read["body"]);
         }
+        Command::Refresh { token } => {
+            assert_eq!(read["type"], "refresh");
+            assert_eq!(read["token"], token.0);
+            assert!((1..=limits::TOKEN_BYTES_MAX).contains(&token.0.len()));
+        }
         Command::Ping { ts } => {
             assert_eq!(read["type"], "ping");
             let ts = ts.map(|ts| serde_json::from_str::<Value>(ts.get()).expect("a number"));

@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 
 use super::tape::Value;
-use super::{Command, DecodeError, PublishBody, Request, RequestId, Role, body, raw};
+use super::{Command, DecodeError, PublishBody, Request, RequestId, Role, Token, body, raw};
 use crate::cursor::Cursor;
 use crate::event::Kind;
 use crate::ids::is_invisible;
-use crate::limits::{HISTORY_EVENTS_MAX, KEY_CHARS_MAX, PING_TS_CHARS_MAX};
+use crate::limits::{HISTORY_EVENTS_MAX, KEY_CHARS_MAX, PING_TS_CHARS_MAX, TOKEN_BYTES_MAX};
 use crate::refusal::{Code, Refusal};
 
 /// The fields that commands have; of each the last one that is in the message, unless it is null.
@@ -22,6 +22,7 @@ struct Fields<'t, 'a> {
     kind: Option<Value<'t, 'a>>,
     body: Option<Value<'t, 'a>>,
     key: Option<Value<'t, 'a>>,
+    token: Option<Value<'t, 'a>>,
     ts: Option<Value<'t, 'a>>,
 }
 
@@ -44,6 +45,7 @@ pub(super) fn decode<'a>(
         "ping" => fields.ping(message),
         "join" => fields.join(),
         "leave" => fields.room().map(|room| Command::Leave { room }),
+        "refresh" => fields.refresh(),
         _ => Err(Refusal::new(Code::UnknownType, "there is no command of this `type`")),
     };
     match command {
@@ -66,6 +68,7 @@ impl<'t, 'a> Fields<'t, 'a> {
                 "kind" => &mut fields.kind,
                 "body" => &mut fields.body,
                 "key" => &mut fields.key,
+                "token" => &mut fields.token,
                 "ts" => &mut fields.ts,
                 _ => continue,
             };
@@ -149,6 +152,17 @@ impl<'t, 'a> Fields<'t, 'a> {
             return Err(Refusal::too_large("`key` can have at most 64 characters"));
         }
         Ok(Some(key))
+    }
+
+    fn refresh(&self) -> Result<Command<'a>, Refusal> {
+        let token = self.token.and_then(Value::text).filter(|token| !token.is_empty());
+        match token {
+            Some(token) if token.len() <= TOKEN_BYTES_MAX => {
+                Ok(Command::Refresh { token: Token(token) })
+            }
+            Some(_) => Err(Refusal::too_large("`token` can have at most 8 KiB")),
+            None => Err(Refusal::bad_request("`token` must be a token")),
+        }
     }
 
     fn ping(&self, message: &'a [u8]) -> Result<Command<'a>, Refusal> {

@@ -4,6 +4,7 @@ use protocol::from_client::Decoder;
 use protocol::ids::UserId;
 
 use super::*;
+use crate::auth::Rights;
 
 const RULES: SessionRules = SessionRules {
     publishes: Rate { burst: 5, period: Duration::from_secs(5) },
@@ -17,7 +18,8 @@ fn at(ms: u64) -> Now {
 }
 
 fn session(rights: Rights) -> Session {
-    Session::new(User::new(UserId::parse("42").unwrap()), rights, Form::Plain, Arc::default())
+    let (user, grants) = (User::new(UserId::parse("42").unwrap()), Grants::Everywhere(rights));
+    Session::new(user, grants, None, Form::Plain, Arc::default())
 }
 
 /// A session that sits in the room `demo`.
@@ -33,7 +35,7 @@ fn seated(rights: Rights) -> Session {
 fn say_at<T>(session: &mut Session, ms: u64, json: &str, judge: impl FnOnce(Effect<'_>) -> T) -> T {
     let mut decoder = Decoder::new();
     let decoded = decoder.decode(json.as_bytes());
-    judge(session.handle(decoded, &RULES, at(ms), [7; 16]))
+    judge(session.handle(decoded, &RULES, &Keyring::default(), at(ms), [7; 16]))
 }
 
 fn say<T>(session: &mut Session, json: &str, judge: impl FnOnce(Effect<'_>) -> T) -> T {
@@ -59,7 +61,7 @@ const CHAT: &str = r#"{"type":"publish","id":9,"room":"demo","body":{"text":"hi"
 
 #[test]
 fn a_join_takes_a_seat_and_carries_what_the_client_asked_for() {
-    let mut session = session(Rights::Chat);
+    let mut session = session(Rights::CHAT);
     let json = r#"{"type":"join","id":3,"room":"demo","since":"000000000000abcd:5","history":7}"#;
     say(&mut session, json, |effect| {
         let Effect::Join { room, seat, replaces, id, since, history } = effect else {
@@ -74,7 +76,7 @@ fn a_join_takes_a_seat_and_carries_what_the_client_asked_for() {
 
 #[test]
 fn joining_again_replaces_the_seat() {
-    let mut session = seated(Rights::Chat);
+    let mut session = seated(Rights::CHAT);
     say(&mut session, r#"{"type":"join","room":"demo"}"#, |effect| {
         let Effect::Join { seat, replaces, .. } = effect else { panic!("{effect:?}") };
         assert_eq!((seat.number, replaces.map(|seat| seat.number)), (2, Some(1)));
@@ -84,7 +86,7 @@ fn joining_again_replaces_the_seat() {
 
 #[test]
 fn a_leave_gives_up_the_seat_that_is_held() {
-    let mut session = seated(Rights::Chat);
+    let mut session = seated(Rights::CHAT);
     let json = r#"{"type":"leave","id":4,"room":"demo"}"#;
     say(&mut session, json, |effect| {
         let Effect::Leave { room, seat, id } = effect else { panic!("{effect:?}") };
@@ -96,7 +98,7 @@ fn a_leave_gives_up_the_seat_that_is_held() {
 
 #[test]
 fn every_stay_has_a_seat_of_its_own() {
-    let mut session = seated(Rights::Chat);
+    let mut session = seated(Rights::CHAT);
     session.joins = u16::MAX;
     for (join, number) in [("demo", 1), ("other", 2)] {
         let json = format!(r#"{{"type":"join","room":"{join}"}}"#);
@@ -109,7 +111,7 @@ fn every_stay_has_a_seat_of_its_own() {
 
 #[test]
 fn what_cannot_be_joined_is_refused_and_takes_no_seat() {
-    let mut session = session(Rights::Chat);
+    let mut session = session(Rights::CHAT);
     let long = format!(r#"{{"type":"join","room":"{}"}}"#, "x".repeat(97));
     for (json, code) in [
         (r#"{"type":"join","room":"$canary"}"#, Code::BadRequest),
@@ -126,7 +128,7 @@ fn what_cannot_be_joined_is_refused_and_takes_no_seat() {
 
 #[test]
 fn a_connection_is_in_32_rooms_and_may_change_one() {
-    let mut session = session(Rights::Chat);
+    let mut session = session(Rights::CHAT);
     let join = |n: usize| format!(r#"{{"type":"join","room":"r{n}"}}"#);
     let is_join = |effect: Effect<'_>| matches!(effect, Effect::Join { .. });
     for n in 0..limits::ROOMS_PER_CONNECTION_MAX {
@@ -140,8 +142,8 @@ fn a_connection_is_in_32_rooms_and_may_change_one() {
 
 #[test]
 fn the_first_join_narrows_what_a_message_may_be() {
-    assert_eq!(session(Rights::Chat).message_bytes_max(), limits::PEER_FRAME_BYTES_MAX);
-    let mut session = seated(Rights::Chat);
+    assert_eq!(session(Rights::CHAT).message_bytes_max(), limits::PEER_FRAME_BYTES_MAX);
+    let mut session = seated(Rights::CHAT);
     assert_eq!(session.message_bytes_max(), limits::VIEWER_FRAME_BYTES_MAX);
     say(&mut session, r#"{"type":"leave","room":"demo"}"#, |_| ());
     assert_eq!(session.message_bytes_max(), limits::VIEWER_FRAME_BYTES_MAX);
@@ -149,7 +151,7 @@ fn the_first_join_narrows_what_a_message_may_be() {
 
 #[test]
 fn a_danmaku_becomes_an_event_of_its_user_and_moment() {
-    let mut session = seated(Rights::Chat);
+    let mut session = seated(Rights::CHAT);
     say_at(&mut session, 327, CHAT, |effect| {
         let Effect::Publish { room, event, id } = effect else { panic!("{effect:?}") };
         assert_eq!((room.as_str(), id), ("demo", RequestId::new(9)));
@@ -171,19 +173,19 @@ fn a_key_gives_the_same_event_id_every_time() {
         event.id
     };
     let expected = EventId::keyed("42", &RoomId::parse("demo").unwrap(), "k");
-    assert_eq!(say(&mut seated(Rights::Chat), json, id), expected);
-    assert_eq!(say(&mut seated(Rights::Chat), json, id), expected);
+    assert_eq!(say(&mut seated(Rights::CHAT), json, id), expected);
+    assert_eq!(say(&mut seated(Rights::CHAT), json, id), expected);
 }
 
 #[test]
 fn publishing_needs_the_room() {
-    let mut session = session(Rights::Chat);
+    let mut session = session(Rights::CHAT);
     assert_eq!(say(&mut session, CHAT, refusal), (Code::NotJoined, None, None));
 }
 
 #[test]
 fn who_may_only_watch_publishes_nothing_and_is_told_so() {
-    let mut session = seated(Rights::View);
+    let mut session = seated(Rights::VIEW);
     let like = r#"{"type":"publish","room":"demo","kind":"like","body":{"count":1}}"#;
     for json in [CHAT, like] {
         assert_eq!(say(&mut session, json, refusal), (Code::Forbidden, Some("demo".into()), None));
@@ -195,7 +197,7 @@ fn who_may_only_watch_publishes_nothing_and_is_told_so() {
 
 #[test]
 fn what_only_the_server_may_say_is_refused_from_clients() {
-    let mut session = seated(Rights::Chat);
+    let mut session = seated(Rights::CHAT);
     for kind in ["system", "notice", "gift", "paid"] {
         let json = format!(r#"{{"type":"publish","room":"demo","kind":"{kind}","body":{{}}}}"#);
         assert_eq!(say(&mut session, &json, refusal).0, Code::Forbidden, "{kind}");
@@ -209,18 +211,24 @@ fn what_only_the_server_may_say_is_refused_from_clients() {
 #[test]
 fn gifts_from_clients_pass_where_they_are_allowed() {
     let rules = SessionRules { paid_from_clients: PaidFromClients::Allowed, ..RULES };
-    let mut session = seated(Rights::Chat);
+    let mut session = seated(Rights::CHAT);
     for (kind, passes) in [("gift", true), ("paid", true), ("system", false), ("notice", false)] {
         let json = format!(r#"{{"type":"publish","room":"demo","kind":"{kind}","body":{{}}}}"#);
         let mut decoder = Decoder::new();
-        let effect = session.handle(decoder.decode(json.as_bytes()), &rules, at(0), [7; 16]);
+        let effect = session.handle(
+            decoder.decode(json.as_bytes()),
+            &rules,
+            &Keyring::default(),
+            at(0),
+            [7; 16],
+        );
         assert_eq!(is_published(&effect), passes, "{kind}");
     }
 }
 
 #[test]
 fn five_in_five_seconds_may_be_published_and_the_sixth_is_told_when() {
-    let mut session = seated(Rights::Chat);
+    let mut session = seated(Rights::CHAT);
     for _ in 0..5 {
         assert!(say_at(&mut session, 100, CHAT, |effect| is_published(&effect)));
     }
@@ -232,7 +240,7 @@ fn five_in_five_seconds_may_be_published_and_the_sixth_is_told_when() {
 
 #[test]
 fn likes_are_counted_apart_from_what_is_published() {
-    let mut session = seated(Rights::Chat);
+    let mut session = seated(Rights::CHAT);
     let like = r#"{"type":"publish","id":2,"room":"demo","kind":"like","body":{"count":30}}"#;
     for _ in 0..2 {
         say(&mut session, like, |effect| {
@@ -246,7 +254,7 @@ fn likes_are_counted_apart_from_what_is_published() {
 
 #[test]
 fn a_ping_is_answered_with_what_it_brought() {
-    let mut session = session(Rights::View);
+    let mut session = session(Rights::VIEW);
     say(&mut session, r#"{"type":"ping","id":5,"ts":1.50}"#, |effect| {
         let Effect::Pong { id, ts } = effect else { panic!("{effect:?}") };
         assert_eq!((id, ts.map(RawValue::get)), (RequestId::new(5), Some("1.50")));
@@ -255,7 +263,7 @@ fn a_ping_is_answered_with_what_it_brought() {
 
 #[test]
 fn a_refusal_of_the_decoder_keeps_the_number_of_the_command() {
-    let mut session = session(Rights::Chat);
+    let mut session = session(Rights::CHAT);
     say(&mut session, r#"{"type":"dance","id":5}"#, |effect| {
         let Effect::Refuse { id, refusal, .. } = effect else { panic!("{effect:?}") };
         assert_eq!((id, refusal.code), (RequestId::new(5), Code::UnknownType));
@@ -264,7 +272,7 @@ fn a_refusal_of_the_decoder_keeps_the_number_of_the_command() {
 
 #[test]
 fn the_eighth_malformed_message_ends_the_connection() {
-    let mut session = session(Rights::Chat);
+    let mut session = session(Rights::CHAT);
     for garbage in ["", "{", "[]", "null", "\"x\"", "{}", r#"{"type":7}"#] {
         assert_eq!(
             say(&mut session, garbage, refusal),
@@ -279,7 +287,7 @@ fn the_eighth_malformed_message_ends_the_connection() {
 
 #[test]
 fn malformed_messages_are_forgiven_over_time_and_refusals_do_not_count() {
-    let mut session = session(Rights::Chat);
+    let mut session = session(Rights::CHAT);
     for n in 0..50 {
         assert_eq!(say_at(&mut session, n * 1_500, "{", refusal).0, Code::BadRequest);
     }

@@ -48,6 +48,14 @@ fn publishes() {
 }
 
 #[test]
+fn refreshes_do_not_show_their_token() {
+    command(r#"{"type":"refresh","token":"secret"}"#, "Refresh { token: Token(…) }");
+    let mut decoder = Decoder::new();
+    let request = decoder.decode(br#"{"type":"refresh","token":"a.b.c"}"#).unwrap();
+    assert!(matches!(request.command, Command::Refresh { token: Token("a.b.c") }));
+}
+
+#[test]
 fn pings_keep_their_number_as_it_was_written() {
     command(r#"{"type":"ping"}"#, "Ping { ts: None }");
     command(r#"{"type":"ping","ts":null}"#, "Ping { ts: None }");

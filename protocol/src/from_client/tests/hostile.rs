@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::is_invisible;
-use crate::limits::{BODY_BYTES_MAX, TEXT_CHARS_MAX};
+use crate::limits::{BODY_BYTES_MAX, TEXT_CHARS_MAX, TOKEN_BYTES_MAX};
 
 fn nested(depth: usize) -> String {
     // The message itself is the first level.
@@ -87,6 +87,7 @@ fn obeys(request: &Request<'_>) -> bool {
             raw.get().starts_with('{') && raw.get().len() <= BODY_BYTES_MAX
         }
         Command::Join { history, .. } => *history <= 100,
+        Command::Refresh { token } => (1..=TOKEN_BYTES_MAX).contains(&token.0.len()),
         Command::Leave { .. } | Command::Ping { .. } => true,
     }
 }

@@ -1,0 +1,138 @@
+//! Who may come in, by what their request says of them.
+
+use hyper::header::{self, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+use hyper::{Request, StatusCode};
+use protocol::refusal::Refusal;
+
+use crate::auth::config::{Anonymous, AuthConfig};
+use crate::auth::origins::{self, Origin};
+use crate::auth::{Grants, Rights, TokenFault};
+use crate::conn::{Bearer, Caller};
+use crate::http::upgrade::{Refused, anonymous_user, offered};
+
+/// Offered as a subprotocol with a token behind it, since browsers let pages set nothing else;
+/// never echoed.
+const BEARER_SUBPROTOCOL: &str = "bearer.";
+
+/// Who may come in.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) anonymous: Anonymous,
+    pub(crate) origins: Vec<Origin>,
+    /// Whether tokens can be checked; if not, they are not looked at.
+    pub(crate) tokens: bool,
+}
+
+impl Entry {
+    pub(crate) fn new(auth: &AuthConfig) -> Self {
+        let AuthConfig { anonymous, origins, .. } = auth;
+        Self { anonymous: *anonymous, origins: origins.clone(), tokens: auth.has_keys() }
+    }
+
+    pub(super) fn caller<B>(&self, request: &Request<B>, random: [u8; 8]) -> Caller {
+        let query = request.uri().query().unwrap_or_default();
+        if self.tokens
+            && let Some(token) = token(request.headers(), query)
+        {
+            return Caller::Bearer(token);
+        }
+        match self.anonymous {
+            Anonymous::Refused => Caller::Nobody,
+            Anonymous::View => {
+                Caller::Guest(anonymous_user(query, random), Grants::Everywhere(Rights::VIEW))
+            }
+            Anonymous::Chat => {
+                Caller::Guest(anonymous_user(query, random), Grants::Everywhere(Rights::CHAT))
+            }
+        }
+    }
+
+    /// Lets pages of other origins go no further.
+    pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
+        if origins::allow(&self.origins, origin) { Ok(()) } else { Err(OTHER_ORIGIN) }
+    }
+}
+
+const OTHER_ORIGIN: Refused = Refused {
+    status: StatusCode::FORBIDDEN,
+    code: "forbidden",
+    message: "pages of this origin may not connect here",
+};
+
+/// What is answered where there is no WebSocket to tell it through.
+pub(super) fn refused_for(fault: TokenFault) -> Refused {
+    let Refusal { code, message, .. } = fault.refusal();
+    let is_late = fault == TokenFault::Unchecked;
+    let status = if is_late { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED };
+    Refused { status, code: code.text(), message }
+}
+
+/// The token of a request: from `Authorization`, else from an offered subprotocol, else from the
+/// query. An empty one is none.
+fn token(headers: &HeaderMap, query: &str) -> Option<Bearer> {
+    let authorization = || {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    };
+    let subprotocol = || {
+        let offered = offered(headers, &SEC_WEBSOCKET_PROTOCOL);
+        offered
+            .split(',')
+            .find_map(|item| item.trim().strip_prefix(BEARER_SUBPROTOCOL))
+            .map(str::to_owned)
+    };
+    let parameter = || {
+        let mut fields = form_urlencoded::parse(query.as_bytes());
+        fields.find(|(key, _)| key == "token").map(|(_, token)| token.into_owned())
+    };
+    let token = authorization().or_else(subprotocol).or_else(parameter)?;
+    (!token.is_empty()).then_some(Bearer(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Right;
+
+    fn entry(anonymous: Anonymous) -> Entry {
+        Entry { anonymous, origins: Vec::new(), tokens: true }
+    }
+
+    fn caller(entry: &Entry, uri: &str, header: Option<(&str, &str)>) -> Caller {
+        let mut request = Request::get(uri);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        entry.caller(&request.body(()).unwrap(), [1; 8])
+    }
+
+    #[test]
+    fn a_token_comes_in_three_ways() {
+        let bearer = |uri: &str, header| match caller(&entry(Anonymous::Chat), uri, header) {
+            Caller::Bearer(Bearer(token)) => Some(token),
+            Caller::Guest(..) | Caller::Nobody => None,
+        };
+        assert_eq!(bearer("/ws?a=b&token=a.b.c-%5F", None).as_deref(), Some("a.b.c-_"));
+        let authorization = Some(("Authorization", "bearer  a.b.c"));
+        assert_eq!(bearer("/ws", authorization).as_deref(), Some("a.b.c"));
+        let offer = Some(("Sec-WebSocket-Protocol", "barrage.v1, bearer.a.b.c"));
+        assert_eq!(bearer("/ws", offer).as_deref(), Some("a.b.c"));
+        assert_eq!(bearer("/ws?token=x", offer).as_deref(), Some("a.b.c"));
+        assert_eq!(bearer("/ws?token=", None), None);
+        assert_eq!(bearer("/ws", Some(("Authorization", "Basic abc"))), None);
+    }
+
+    #[test]
+    fn without_a_token_the_settings_decide() {
+        assert!(matches!(caller(&entry(Anonymous::Refused), "/ws", None), Caller::Nobody));
+        let viewer = caller(&entry(Anonymous::View), "/ws", None);
+        let Caller::Guest(_, grants) = viewer else { panic!("{viewer:?}") };
+        assert!(grants.may("any", Right::View) && !grants.may("any", Right::Chat));
+        let keyless = Entry { tokens: false, ..entry(Anonymous::Chat) };
+        assert!(matches!(caller(&keyless, "/ws?token=a.b.c", None), Caller::Guest(..)));
+        let shown = format!("{:?}", caller(&entry(Anonymous::Refused), "/ws?token=secret", None));
+        assert_eq!(shown, "Bearer(Bearer(…))");
+    }
+}
