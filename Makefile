@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 ARGS ?=
 
-.PHONY: help setup build run test fmt lint doc deny unit web pages interop smoke fuzz-smoke screenshots
+.PHONY: help setup build run test fmt lint doc deny unit web pages interop smoke metrics fuzz-smoke screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ interop: ## the gateway with Chromium, Python websockets and node ws
 
 smoke: ## the release binaries: pages, health, and a replay whose account closes
 	@scripts/test.sh smoke
+
+metrics: ## promtool checks the text of the metrics
+	@scripts/test.sh metrics
 
 fuzz-smoke: ## every fuzz target for a few seconds (needs a nightly Rust)
 	@scripts/test.sh fuzz-smoke

@@ -15,7 +15,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STEPS=(fmt lint doc deny unit web build pages interop smoke fuzz-smoke)
+STEPS=(fmt lint doc deny unit web build pages interop smoke metrics fuzz-smoke)
 CARGO_DENY=0.20.2
 CARGO_FUZZ=0.13.2
 NODE_MAJOR_MIN=20
@@ -114,6 +114,17 @@ get_python() {
 
 get_curl() { have curl || apt_install curl; }
 
+# Only the one program out of Debian's package: installing it whole would start a server.
+get_promtool() {
+    local tools=target/tools
+    PATH=$PATH:$PWD/$tools/usr/bin
+    have promtool && return
+    have apt-get && have dpkg-deb || return 1
+    (cd "$scratch" && { apt-get -q download prometheus ||
+        { apt_install ca-certificates && apt-get -q download prometheus; }; }) || return 1
+    mkdir -p "$tools" && dpkg-deb -x "$scratch"/prometheus_*.deb "$tools" && have promtool
+}
+
 # What the steps that need a running gateway have in common.
 get_gateway() { cargo build --release --locked --package gateway --package loadtest; }
 
@@ -197,6 +208,14 @@ step_smoke() {
     scripts/with-gateway.sh scripts/smoke.sh
 }
 
+# Prometheus finds no fault in the text of the metrics.
+step_metrics() {
+    get_curl || lack "curl"
+    get_promtool || lack "promtool (of Debian's package prometheus)"
+    get_gateway
+    scripts/with-gateway.sh scripts/metrics.sh
+}
+
 step_fuzz-smoke() {
     local target targets
     get_nightly || lack "a nightly Rust (rustup toolchain install nightly)"
@@ -232,6 +251,7 @@ step_setup() {
     try get_node
     try get_node_modules
     try get_browser
+    try get_promtool
     try get_python
     try get_nightly
     try get_cargo_tool fuzz "$CARGO_FUZZ"
