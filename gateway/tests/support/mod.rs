@@ -23,6 +23,7 @@ pub(crate) mod scene;
 pub(crate) mod seed;
 pub(crate) mod stream;
 pub(crate) mod tls;
+pub(crate) mod tokens;
 
 use std::future::Future;
 use std::time::Duration;
