@@ -8,10 +8,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use gateway::secret::Secret;
 use serde_json::json;
 
 use support::client::{Dial, TestClient};
-use support::tokens::{Issuer, SECRET, Signer, assert_turned_away, bearer, claims, closed, token};
+use support::tokens::{
+    Issuer, NEXT_SECRET, SECRET, Signer, assert_turned_away, bearer, claims, closed, token,
+};
 use support::{soon, until};
 
 const ALL: [&str; 2] = ["view", "chat"];
@@ -114,6 +117,29 @@ async fn key_files_are_read_anew() {
     assert_turned_away(&gateway, &OLD.sign(&claims("1", &ALL)), "unauthorized", 4500).await;
     bearer(&gateway, &NEW.sign(&claims("42", &ALL))).await;
     std::fs::remove_dir_all(&folder).unwrap();
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_reload_brings_secrets_and_withdraws_them() {
+    let gateway = closed(|_| {}).await;
+    let (old, new) = (Signer::Secret(SECRET), Signer::Secret(NEXT_SECRET));
+    let [of_old, of_new] = [old, new].map(|signer| signer.sign(&claims("42", &ALL)));
+    let mut session = bearer(&gateway, &of_old).await;
+    assert_turned_away(&gateway, &of_new, "unauthorized", 4500).await;
+    gateway.reload(|config| {
+        config.auth.secrets = [SECRET, NEXT_SECRET].map(Secret::new).to_vec();
+    });
+    gateway.until_metric("barrage_keys", "", |keys| keys == 2.0).await;
+    bearer(&gateway, &of_old).await;
+    bearer(&gateway, &of_new).await;
+    gateway.reload(|config| config.auth.secrets = vec![Secret::new(NEXT_SECRET)]);
+    gateway.until_metric("barrage_keys", "", |keys| keys == 1.0).await;
+    assert_turned_away(&gateway, &of_old, "unauthorized", 4500).await;
+    // Whoever is in stays until the end of the token, and cannot go on with another of that key.
+    session.assert_lives().await;
+    let refresh = json!({ "type": "refresh", "token": of_old });
+    session.ask_in_vain(refresh, "unauthorized").await;
     gateway.end().await;
 }
 

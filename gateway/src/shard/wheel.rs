@@ -58,6 +58,14 @@ mod tests {
     }
 
     #[test]
+    fn the_second_of_the_look_is_told() {
+        let mut wheel = Wheel::new(100);
+        assert_eq!(wheel.set(1, 0, 103), 103);
+        assert_eq!(wheel.set(1, 0, 50), 101, "in the next second at the earliest");
+        assert_eq!(wheel.set(1, 0, u32::MAX), 163, "within a round at the latest");
+    }
+
+    #[test]
     fn a_far_timer_fires_early_and_a_long_pause_loses_nobody() {
         let mut wheel = Wheel::new(0);
         assert_eq!(wheel.set(1, 0, 1_000), 63);

@@ -109,6 +109,13 @@ impl TestGateway {
         self.assert_no_faults().await;
     }
 
+    /// Takes in the same configuration with changes, as after a reload.
+    pub(crate) fn reload(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = Config::dev_on_free_ports();
+        change(&mut config);
+        self.gateway.reload(Ok(&config));
+    }
+
     /// Leaves politely.
     pub(crate) async fn drain(self) {
         self.gateway.drain().await;
