@@ -3,7 +3,8 @@
 //! A client that reads has an empty outbox, which costs one pointer. When its socket takes no
 //! more, the frame being written is finished first; then the control lane (in order, never
 //! dropped: its overflow ends the client), then one batch per room. A newer batch of a room
-//! replaces the older one, and what was dropped is told in one `gap` before the next batch.
+//! replaces the older one, and what was dropped is told in one `gap` before the next batch, with
+//! what changed of the room's state meanwhile.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,9 +13,11 @@ use bytes::Bytes;
 use protocol::cursor::Cursor;
 use protocol::ids::RoomId;
 use protocol::limits::{CONTROL_LANE_BYTES_MAX, CONTROL_LANE_MESSAGES_MAX, UNSENT_BYTES_MAX};
-use protocol::to_client::{GapReason, ServerMessage};
+use protocol::select::LeftOut;
+use protocol::to_client::{Batch, GapReason, ServerMessage};
 
 use crate::client::Form;
+use crate::room::effect::Aside;
 
 /// A batch that waits to be written.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub(crate) struct HeldBatch {
     pub(crate) frame: Bytes,
     /// How many events it accounts for.
     pub(crate) count: u32,
+    /// What else it tells.
+    pub(crate) aside: Aside,
 }
 
 /// The control lane is over its bound: the client is too slow for the protocol.
@@ -52,7 +57,17 @@ struct Backlog {
 struct RoomBacklog {
     room: RoomId,
     gap: Option<Gap>,
+    /// What dropped batches told beside their events, to be told behind the gap.
+    untold: Option<Untold>,
     batch: Option<HeldBatch>,
+}
+
+/// What dropped batches told beside their events, as of the last of them.
+#[derive(Debug)]
+struct Untold {
+    at: Cursor,
+    form: Form,
+    aside: Aside,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,7 +185,12 @@ impl Outbox {
 impl Backlog {
     fn room_index(&mut self, room: &RoomId) -> usize {
         self.rooms.iter().position(|r| r.room == *room).unwrap_or_else(|| {
-            self.rooms.push_back(RoomBacklog { room: room.clone(), gap: None, batch: None });
+            self.rooms.push_back(RoomBacklog {
+                room: room.clone(),
+                gap: None,
+                untold: None,
+                batch: None,
+            });
             self.rooms.len() - 1
         })
     }
@@ -180,6 +200,10 @@ impl Backlog {
         let backlog = &mut self.rooms[at];
         let Some(batch) = backlog.batch.take() else { return 0 };
         self.batch_bytes -= batch.frame.len();
+        let mut aside = backlog.untold.take().map(|untold| untold.aside).unwrap_or_default();
+        aside.state.merge(batch.aside.state);
+        aside.held = batch.aside.held;
+        backlog.untold = Some(Untold { at: batch.cursor, form: batch.form, aside });
         if batch.count == 0 && batch.prev == batch.cursor {
             // It told nothing but the room's state.
             return 0;
@@ -215,6 +239,9 @@ impl Backlog {
             let message = message.render();
             return Some((gap.form.message("gap", Some(gap.to), &[&message]), 0));
         }
+        if let Some(untold) = backlog.untold.take().filter(|it| !it.aside.state.is_empty()) {
+            return Some((untold.frame(&backlog.room), 0));
+        }
         let batch = self.rooms.pop_front()?.batch;
         match batch {
             Some(batch) => {
@@ -223,6 +250,24 @@ impl Backlog {
             }
             None => self.next(),
         }
+    }
+}
+
+impl Untold {
+    /// A batch without events.
+    fn frame(&self, room: &RoomId) -> Bytes {
+        let mut message = Vec::new();
+        Batch::<Bytes> {
+            room,
+            prev: self.at,
+            cursor: self.at,
+            events: &[],
+            left_out: &LeftOut::default(),
+            held: self.aside.held,
+            state: Some(&self.aside.state),
+        }
+        .render(&mut message);
+        self.form.message("batch", Some(self.at), &[&message])
     }
 }
 

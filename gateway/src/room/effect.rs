@@ -7,7 +7,7 @@ use protocol::from_client::RequestId;
 use protocol::ids::{Address, RoomId};
 use protocol::refusal::Refusal;
 use protocol::select::LeftOut;
-use protocol::to_client::State;
+use protocol::to_client::{State, StateChange};
 
 use crate::client::Seat;
 
@@ -95,6 +95,15 @@ pub(crate) struct RoomFrame {
     pub(crate) event_stream: bool,
 }
 
+/// What a batch tells beside its events, for whom it cannot be sent to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Aside {
+    /// What changed in the room's state.
+    pub(crate) state: StateChange,
+    /// Accepted paid events at its cursor that are still to come.
+    pub(crate) held: u32,
+}
+
 /// A batch for those whose cursor is `prev`.
 #[derive(Debug)]
 pub(crate) struct Variant {
@@ -104,4 +113,6 @@ pub(crate) struct Variant {
     pub(crate) payload: Vec<u8>,
     /// How many events it accounts for: sent and left out.
     pub(crate) count: u32,
+    /// What else it tells.
+    pub(crate) aside: Aside,
 }

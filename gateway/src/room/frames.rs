@@ -8,7 +8,7 @@ use protocol::to_client::{Batch, StateChange};
 use crate::client::Form;
 use crate::now::Now;
 use crate::room::Room;
-use crate::room::effect::{Effect, RoomFrame, Variant};
+use crate::room::effect::{Aside, Effect, RoomFrame, Variant};
 use crate::room::slots::ClosedSlot;
 
 impl Room {
@@ -95,18 +95,20 @@ impl Room {
         let log = self.log.as_ref().expect("frames are made of an open log");
         let (from, to) = (log.head().at(prev), log.head().at(last));
         let mut payload = Vec::new();
+        let held = log.held_at(last);
         Batch {
             room: &self.id,
             prev: from,
             cursor: to,
             events,
             left_out,
-            held: log.held_at(last),
+            held,
             state: (!state.is_empty()).then_some(state),
         }
         .render(&mut payload);
         let count = u32::try_from(events.len()).unwrap_or(u32::MAX) + left_out.total();
-        Variant { prev: from, cursor: to, payload, count }
+        let aside = Aside { state: state.clone(), held };
+        Variant { prev: from, cursor: to, payload, count, aside }
     }
 
     fn frame_of(&self, variants: Vec<Variant>) -> RoomFrame {

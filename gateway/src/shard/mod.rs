@@ -29,7 +29,7 @@ use protocol::refusal::Refusal;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client::{Form, Seat};
-use crate::room::effect::Join;
+use crate::room::effect::{Aside, Join};
 
 pub(crate) use handover::{Handover, Ticket};
 pub(crate) use sink::{ClientSink, Socket};
@@ -111,6 +111,8 @@ pub(crate) struct FrameVariant {
     pub(crate) cursor: Cursor,
     /// How many events it accounts for.
     pub(crate) count: u32,
+    /// What else it tells.
+    pub(crate) aside: Aside,
     /// By [`Form`]; `None` if nobody wants it.
     pub(crate) forms: [Option<Bytes>; Form::ALL.len()],
 }

@@ -317,6 +317,7 @@ impl Shard {
                 form,
                 frame: frame.clone(),
                 count: variant.count,
+                aside: variant.aside.clone(),
             });
             match sent {
                 Sent::Whole => {

@@ -45,6 +45,16 @@ pub struct StateChange {
     pub pinned: Option<Vec<EventId>>,
 }
 
+impl StateChange {
+    /// Takes over what a later change tells.
+    pub fn merge(&mut self, later: Self) {
+        self.online = later.online.or(self.online);
+        self.likes = later.likes.or(self.likes);
+        self.settings = later.settings.or(self.settings);
+        self.pinned = later.pinned.or(self.pinned.take());
+    }
+}
+
 impl State {
     /// What a client that was told `told` still has to be told.
     pub fn change_since(&self, told: &Self) -> StateChange {

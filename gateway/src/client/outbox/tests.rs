@@ -35,7 +35,15 @@ fn batch(name: &str, prev: u64, cursor: u64, count: u32, bytes: usize) -> HeldBa
         "room": name, "prev": from, "cursor": to, "count": count, "padding": padding
     });
     let form = Form::Plain;
-    HeldBatch { room: room(name), prev: from, cursor: to, form, frame: text(&message), count }
+    HeldBatch {
+        room: room(name),
+        prev: from,
+        cursor: to,
+        form,
+        frame: text(&message),
+        count,
+        aside: Aside::default(),
+    }
 }
 
 /// An outbox whose socket has taken half of a control frame numbered 0.
@@ -114,6 +122,27 @@ fn short(message: &Value) -> String {
 
 fn owed(outbox: Outbox) -> String {
     rest(outbox).iter().map(short).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn state_of_dropped_batches_is_told_behind_the_gap() {
+    let mut outbox = stuck();
+    let mut first = batch("a", 0, 5, 5, 0);
+    first.aside.state.likes = Some(1);
+    let mut second = batch("a", 5, 9, 4, 0);
+    second.aside.state.online = Some(7);
+    second.aside.held = 2;
+    outbox.push_batch(first);
+    outbox.push_batch(second);
+    outbox.push_batch(batch("a", 9, 12, 3, 0));
+    let written = drain(&mut outbox, usize::MAX, usize::MAX);
+    let written = String::from_utf8_lossy(&written);
+    let order = ["\"type\":\"gap\"", "\"online\":7,\"likes\":1", "\"count\":3"];
+    let places: Vec<_> = order.iter().map(|text| written.find(text).unwrap()).collect();
+    assert!(places.is_sorted(), "{written}");
+    let state = &written[places[0]..places[2]];
+    assert!(state.contains("\"prev\":\"0707070707070707:9\",\"cursor\":\"0707070707070707:9\""));
+    assert!(state.contains("\"held\":2"), "{state}");
 }
 
 #[test]

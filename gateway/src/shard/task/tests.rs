@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::client::{Form, Seat};
-use crate::room::effect::Join;
+use crate::room::effect::{Aside, Join};
 use crate::shard::{AnswerTail, ClientSink, FrameVariant, ShardAnswer, Socket};
 
 /// Longer than anything takes here; what takes longer has failed.
@@ -257,5 +257,5 @@ fn variant(room: &str, prev: u64, last: u64, bytes: usize) -> FrameVariant {
     let message = format!("{room}:{prev}-{last}{}", " ".repeat(bytes));
     let forms = [Some(frame::text(message.as_bytes())), None, None];
     let count = (last - prev) as u32;
-    FrameVariant { prev: cursor(prev), cursor: cursor(last), count, forms }
+    FrameVariant { prev: cursor(prev), cursor: cursor(last), count, aside: Aside::default(), forms }
 }
