@@ -43,6 +43,10 @@ use crate::shard::{ClientSink, Control, Socket};
 
 pub(crate) use door::{Bearer, Caller};
 
+/// After a read of so many bytes the other tasks of the thread have their turn: reading is outside
+/// of tokio's budget, and a client that never pauses would keep the thread.
+const LARGE_READ_BYTES: usize = 4096;
+
 /// A client that has a WebSocket.
 pub(crate) struct Admitted {
     pub(crate) socket: Socket,
@@ -170,6 +174,9 @@ impl Conn {
             Read::Bytes(bytes) => {
                 self.socket.heard(now.mono_s());
                 context.metrics.received_bytes.inc_by(bytes as u64);
+                if bytes >= LARGE_READ_BYTES {
+                    tokio::task::yield_now().await;
+                }
             }
             Read::Nothing => {}
             Read::Ended => return Turn::Ended,
