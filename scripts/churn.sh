@@ -9,4 +9,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export BARRAGE_CHURN_CYCLES=${1:-200000} BARRAGE_CHURN_ROOMS=${2:-20000}
-cargo test --locked --package gateway --test churn -- --nocapture
+cargo test --locked --package gateway --test it -- churn:: --nocapture

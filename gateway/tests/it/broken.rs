@@ -1,21 +1,17 @@
 //! Clients that break the protocol: each is told how, and nobody else on its shard notices.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use protocol::deflate::Deflater;
 use rand::{Rng as _, RngExt as _};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
-use support::events;
-use support::frames::{
+use crate::support::events;
+use crate::support::frames::{
     BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, RSV1, RSV2, RSV3, TEXT, announcing,
 };
-use support::raw::RawClient;
-use support::scene::{ROOM, Scene, deflated};
-use support::seed::seeded;
+use crate::support::raw::RawClient;
+use crate::support::scene::{ROOM, Scene, deflated};
+use crate::support::seed::seeded;
 
 /// What is sent, and the code it must be answered with.
 type Case = (&'static str, Vec<u8>, u16);

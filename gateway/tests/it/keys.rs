@@ -1,9 +1,5 @@
 //! Keys that come and go while a gateway runs, and what is logged of tokens.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,11 +7,11 @@ use std::time::Duration;
 use gateway::secret::Secret;
 use serde_json::json;
 
-use support::client::{Dial, TestClient};
-use support::tokens::{
+use crate::support::client::{Dial, TestClient};
+use crate::support::tokens::{
     Issuer, NEXT_SECRET, SECRET, Signer, assert_turned_away, bearer, claims, closed, token,
 };
-use support::{soon, until};
+use crate::support::{soon, until};
 
 const ALL: [&str; 2] = ["view", "chat"];
 const OLD: Signer = Signer::Ed25519("old");

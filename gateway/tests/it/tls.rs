@@ -1,9 +1,5 @@
 //! TLS on the public port: the same rooms, encrypted.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gateway::config::Config;
@@ -12,11 +8,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use support::client::TestClient;
-use support::gateway::{TICK_MS, TestGateway};
-use support::process::GatewayProcess;
-use support::tls::{Certificate, connect, shown};
-use support::{events, http, soon, until};
+use crate::support::client::TestClient;
+use crate::support::gateway::{TICK_MS, TestGateway};
+use crate::support::process::GatewayProcess;
+use crate::support::tls::{Certificate, connect, shown};
+use crate::support::{events, http, soon, until};
 
 const ROOM: &str = "demo";
 /// What a client that reads slowly lets its kernel keep, in bytes.

@@ -1,21 +1,17 @@
 //! How the real binary leaves: at a signal, politely, and within its time.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use support::client::TestClient;
-use support::events;
-use support::gateway::TestGateway;
-use support::process::GatewayProcess;
-use support::raw::RawClient;
-use support::{http, soon, until};
+use crate::support::client::TestClient;
+use crate::support::events;
+use crate::support::gateway::TestGateway;
+use crate::support::process::GatewayProcess;
+use crate::support::raw::RawClient;
+use crate::support::{http, soon, until};
 
 const ROOM: &str = "demo";
 /// What a busy machine may add to a time.

@@ -1,15 +1,11 @@
 //! What the admin port shows to those who watch: metrics, health, readiness.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::json;
 
-use support::gateway::TestGateway;
-use support::http::request;
+use crate::support::gateway::TestGateway;
+use crate::support::http::request;
 
 const ROOM: &str = "demo";
 

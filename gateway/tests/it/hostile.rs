@@ -1,20 +1,16 @@
 //! Input that is meant to harm: each is answered as documented and counted, memory stays where it
 //! was, and others on the shard go on.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use support::client::TestClient;
-use support::frames::{FIN, Frame, RSV1, TEXT};
-use support::gateway::{TestGateway, metric};
-use support::process::GatewayProcess;
-use support::raw::RawClient;
-use support::until;
+use crate::support::client::TestClient;
+use crate::support::frames::{FIN, Frame, RSV1, TEXT};
+use crate::support::gateway::{TestGateway, metric};
+use crate::support::process::GatewayProcess;
+use crate::support::raw::RawClient;
+use crate::support::until;
 
 const ROOM: &str = "demo";
 /// What memory may grow by after the first rounds: buffers of allocators, not of clients.
@@ -162,7 +158,8 @@ async fn harm(process: &GatewayProcess, kind: usize) {
         // A head that is too large.
         _ => {
             let value = "y".repeat(20_000);
-            let answer = support::http::request(to, "GET", "/", &[("X-Long", &value)], b"").await;
+            let answer =
+                crate::support::http::request(to, "GET", "/", &[("X-Long", &value)], b"").await;
             assert_eq!(answer.status, 431);
         }
     }

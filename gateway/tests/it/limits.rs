@@ -1,9 +1,5 @@
 //! Who is turned away, how it is told, and that it costs nobody else anything.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,12 +8,12 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use support::client::TestClient;
-use support::frames::{FIN, Frame, PING};
-use support::gateway::TestGateway;
-use support::http::{Answer, parse, request};
-use support::raw::RawClient;
-use support::{soon, until};
+use crate::support::client::TestClient;
+use crate::support::frames::{FIN, Frame, PING};
+use crate::support::gateway::TestGateway;
+use crate::support::http::{Answer, parse, request};
+use crate::support::raw::RawClient;
+use crate::support::{soon, until};
 
 const UPGRADE: [(&str, &str); 4] = [
     ("Connection", "Upgrade"),

@@ -1,19 +1,15 @@
 //! The WebSocket protocol itself, against `/echo`: the core of what the Autobahn test suite asks
 //! (`scripts/autobahn.sh` runs all of it), by its chapters.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use protocol::deflate::{Deflater, Inflater};
 use tokio::io::AsyncWriteExt as _;
 
-use support::echo::Caller;
-use support::frames::{
+use crate::support::echo::Caller;
+use crate::support::frames::{
     BINARY, CLOSE, CONTINUATION, FIN, Frame, PING, PONG, RSV1, RSV2, RSV3, TEXT,
 };
-use support::gateway::TestGateway;
-use support::http;
+use crate::support::gateway::TestGateway;
+use crate::support::http;
 
 fn utf8(bytes: usize) -> Vec<u8> {
     "Hello-µ@ßöäüàá-中文!".bytes().cycle().take(bytes - bytes % 29).chain(*b"x").collect()

@@ -1,20 +1,16 @@
 //! Coming into rooms, leaving them, and coming back: what a client is told of the past.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use protocol::select::Budget;
 use rand::RngExt as _;
 use serde_json::{Value, json};
 
-use support::client::{Dial, TestClient};
-use support::frames::Frame;
-use support::gateway::TestGateway;
-use support::memory::Memory;
-use support::raw::RawClient;
-use support::seed::seeded;
-use support::{events, http, until};
+use crate::support::client::{Dial, TestClient};
+use crate::support::frames::Frame;
+use crate::support::gateway::TestGateway;
+use crate::support::memory::Memory;
+use crate::support::raw::RawClient;
+use crate::support::seed::seeded;
+use crate::support::{events, http, until};
 
 #[tokio::test]
 async fn a_join_brings_as_much_history_as_it_asks_for_oldest_first() {

@@ -1,9 +1,5 @@
 //! Several gateways on one log: one room for all of them, whichever gateway a viewer is on.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -13,12 +9,12 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use support::account::Account;
-use support::client::{Dial, TestClient};
-use support::fabric::{TestBus, Witness};
-use support::gateway::{TICK_MS, TestGateway};
-use support::seed::seeded;
-use support::{events, soon};
+use crate::support::account::Account;
+use crate::support::client::{Dial, TestClient};
+use crate::support::fabric::{TestBus, Witness};
+use crate::support::gateway::{TICK_MS, TestGateway};
+use crate::support::seed::seeded;
+use crate::support::{events, soon};
 
 const ROOM: &str = "demo";
 
@@ -168,7 +164,7 @@ async fn viewers_and_likes_of_all_gateways_are_summed_and_a_lost_gateway_leaves_
     others[0].ask(like.clone()).await;
     others[4].ask(like).await;
     let there = |online: u64, likes: u64| {
-        move |memory: &support::memory::Memory| {
+        move |memory: &crate::support::memory::Memory| {
             let account = memory.account(ROOM);
             (account.online == online && account.likes == likes).then_some(())
         }

@@ -1,22 +1,18 @@
 //! Clients that do not read: they cost themselves, and nobody else.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use protocol::select::Budget;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use support::client::TestClient;
-use support::frames::Frame;
-use support::gateway::{TICK_MS, TestGateway};
-use support::http::Api;
-use support::process::GatewayProcess;
-use support::raw::RawClient;
-use support::{events, soon};
+use crate::support::client::TestClient;
+use crate::support::frames::Frame;
+use crate::support::gateway::{TICK_MS, TestGateway};
+use crate::support::http::Api;
+use crate::support::process::GatewayProcess;
+use crate::support::raw::RawClient;
+use crate::support::{events, soon};
 
 const ROOM: &str = "demo";
 /// What a client that reads slowly lets its kernel keep, in bytes.
@@ -229,11 +225,13 @@ async fn a_slow_client_is_told_no_gap_for_a_room_without_events() {
     let like = json!({ "type": "publish", "room": QUIET, "kind": "like" });
     for likes in 1..=5 {
         liking.ask(like.clone()).await;
-        let told =
-            |memory: &support::memory::Memory| (memory.account(QUIET).likes == likes).then_some(());
+        let told = |memory: &crate::support::memory::Memory| {
+            (memory.account(QUIET).likes == likes).then_some(())
+        };
         liking.until("the likes", told).await;
     }
-    let all = |memory: &support::memory::Memory| (memory.account(QUIET).likes == 5).then_some(());
+    let all =
+        |memory: &crate::support::memory::Memory| (memory.account(QUIET).likes == 5).then_some(());
     slow.until("5 likes", all).await;
     let account = slow.memory.account(QUIET);
     assert!(account.gaps.is_empty());
@@ -259,7 +257,7 @@ async fn a_hundred_clients_that_never_read_take_little_memory() {
         process.api.publish_all(&events).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let stuck = support::gateway::metric(process.admin, "barrage_stuck_total", "").await;
+    let stuck = crate::support::gateway::metric(process.admin, "barrage_stuck_total", "").await;
     assert!(stuck >= CLIENTS as f64, "{stuck} were stuck");
     let grown = process.resident_bytes().saturating_sub(before);
     assert!(grown < BYTES_MAX, "{grown} bytes for {CLIENTS} clients");

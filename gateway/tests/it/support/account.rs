@@ -47,10 +47,6 @@ impl Received {
         self.event["id"].as_str().unwrap()
     }
 
-    pub(crate) fn kind(&self) -> &str {
-        self.event["kind"].as_str().unwrap()
-    }
-
     pub(crate) fn text(&self) -> &str {
         self.event["body"]["text"].as_str().unwrap_or_default()
     }
@@ -63,8 +59,6 @@ pub(crate) struct Step {
     pub(crate) to: u64,
     /// The events of a batch; `None` for a gap.
     pub(crate) ids: Option<Vec<String>>,
-    /// How many events it accounts for.
-    pub(crate) count: u64,
 }
 
 /// The account of one viewer in one room, from a `joined` on.
@@ -73,8 +67,6 @@ pub(crate) struct Account {
     pub(crate) room: String,
     pub(crate) start: Position,
     pub(crate) cursor: Position,
-    /// Events that came with the first `joined`: older than the account.
-    pub(crate) history: Vec<Value>,
     pub(crate) received: Vec<Received>,
     pub(crate) left_out: BTreeMap<String, u64>,
     pub(crate) gaps: Vec<u64>,
@@ -85,7 +77,6 @@ pub(crate) struct Account {
     pub(crate) recoveries: usize,
     pub(crate) online: u64,
     pub(crate) likes: u64,
-    pub(crate) tick_ms: u64,
     seen: HashSet<String>,
 }
 
@@ -93,14 +84,14 @@ impl Account {
     /// Opens an account with the `joined` that begins it.
     pub(crate) fn open(joined: &Value) -> Self {
         let cursor = Position::parse(&joined["cursor"]);
-        let history: Vec<Value> = joined["events"].as_array().unwrap().clone();
+        // Older than the account.
+        let history = joined["events"].as_array().unwrap();
         let seen = history.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
         let held = joined["held"].as_u64().unwrap_or(0);
         let mut account = Self {
             room: joined["room"].as_str().unwrap().to_owned(),
             start: cursor.clone(),
             cursor,
-            history,
             received: Vec::new(),
             left_out: BTreeMap::new(),
             gaps: Vec::new(),
@@ -110,7 +101,6 @@ impl Account {
             recoveries: 0,
             online: 0,
             likes: 0,
-            tick_ms: joined["tick_ms"].as_u64().unwrap(),
             seen,
         };
         account.take_state(&joined["state"]);
@@ -141,11 +131,8 @@ impl Account {
         let (from, to) = (Position::parse(&batch["prev"]), Position::parse(&batch["cursor"]));
         self.follow(&from, &to, batch);
         let events = batch["events"].as_array().unwrap().clone();
-        let left_out = batch["left_out"].as_object().into_iter().flatten();
-        let left_out: u64 = left_out.map(|(_, count)| count.as_u64().unwrap()).sum();
         let ids = events.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
-        let count = events.len() as u64 + left_out;
-        self.steps.push(Step { from: from.seq, to: to.seq, ids: Some(ids), count });
+        self.steps.push(Step { from: from.seq, to: to.seq, ids: Some(ids) });
         self.take_events(&events);
         self.take_sums(batch);
         self.take_state(&batch["state"]);
@@ -157,7 +144,7 @@ impl Account {
         self.follow(&from, &to, gap);
         let count = gap["count"].as_u64().unwrap();
         assert!(count > 0, "a gap of nothing: {gap}");
-        self.steps.push(Step { from: from.seq, to: to.seq, ids: None, count });
+        self.steps.push(Step { from: from.seq, to: to.seq, ids: None });
         self.gaps.push(count);
     }
 

@@ -97,11 +97,6 @@ impl TestClient {
         soon("sending", said).await.expect("the connection is open");
     }
 
-    /// Sends a message.
-    pub(crate) async fn send(&mut self, message: Message) {
-        soon("sending", self.socket.send(message)).await.expect("the connection is open");
-    }
-
     /// Sends a command with a number of its own; returns the number.
     pub(crate) async fn command(&mut self, mut command: Value) -> u64 {
         let id = self.next_id;

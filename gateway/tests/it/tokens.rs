@@ -1,22 +1,18 @@
 //! Tokens over real connections: who is let in, what they may do, and for how long.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gateway::config::Anonymous;
 use gateway::secret::Secret;
 use serde_json::{Value, json};
 
-use support::client::{Dial, TestClient};
-use support::gateway::TestGateway;
-use support::stream::{Ask, EventClient};
-use support::tokens::{
+use crate::support::client::{Dial, TestClient};
+use crate::support::gateway::TestGateway;
+use crate::support::stream::{Ask, EventClient};
+use crate::support::tokens::{
     NEXT_SECRET, SECRET, Signer, assert_turned_away, bearer, claims, closed, now_s, token,
 };
-use support::{http, soon};
+use crate::support::{http, soon};
 
 const ALL: [&str; 2] = ["view", "chat"];
 

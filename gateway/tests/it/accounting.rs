@@ -1,10 +1,6 @@
 //! Nothing is silently missing: whatever a room is flooded with, and however its viewers come and
 //! go, what each of them was told adds up to what was published.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,13 +13,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use support::account::Account;
-use support::client::{Dial, TestClient};
-use support::fabric::{self, Logged, TestBus, Witness};
-use support::gateway::TestGateway;
-use support::http::Api;
-use support::seed::seeded;
-use support::{events, soon};
+use crate::support::account::Account;
+use crate::support::client::{Dial, TestClient};
+use crate::support::fabric::{self, Logged, TestBus, Witness};
+use crate::support::gateway::TestGateway;
+use crate::support::http::Api;
+use crate::support::seed::seeded;
+use crate::support::{events, soon};
 
 const ROOM: &str = "大房间";
 const VIEWERS: usize = 50;

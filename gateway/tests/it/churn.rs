@@ -1,20 +1,16 @@
 //! Clients and rooms that come and go leave nothing behind.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use support::gateway::metric;
-use support::http;
-use support::process::GatewayProcess;
-use support::raw::RawClient;
-use support::until;
+use crate::support::gateway::metric;
+use crate::support::http;
+use crate::support::process::GatewayProcess;
+use crate::support::raw::RawClient;
+use crate::support::until;
 
 /// Cycles after which memory grows no more: measured, it rises by an eighth until there, since maps
 /// and the allocator find their sizes, and by nothing in 40,000 more.
@@ -46,7 +42,7 @@ async fn cycles(process: &GatewayProcess, count: usize, rooms: usize) {
                     client.ask(json!({ "type": "leave", "room": room })).await;
                 }
                 if n % 2 == 0 {
-                    client.send(&support::frames::Frame::close(1000)).await;
+                    client.send(&crate::support::frames::Frame::close(1000)).await;
                     client.ends().await;
                 }
             }

@@ -1,18 +1,14 @@
 //! Pings, and what becomes of clients that do not answer them.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gateway::config::Config;
 use serde_json::json;
 
-use support::frames::{FIN, Frame, PONG};
-use support::gateway::TestGateway;
-use support::raw::RawClient;
-use support::soon;
+use crate::support::frames::{FIN, Frame, PONG};
+use crate::support::gateway::TestGateway;
+use crate::support::raw::RawClient;
+use crate::support::soon;
 
 const ROOM: &str = "demo";
 
@@ -65,7 +61,7 @@ async fn a_client_that_answers_nothing_is_closed_and_one_that_answers_is_not() {
 }
 
 /// Reads for a time, whatever comes.
-async fn read_for(client: &mut support::client::TestClient, time: Duration) {
+async fn read_for(client: &mut crate::support::client::TestClient, time: Duration) {
     let end = tokio::time::Instant::now() + time;
     while tokio::time::timeout_at(end, client.read()).await.is_ok() {
         assert!(!client.memory.ended, "{:?}", client.memory.closed);
@@ -92,7 +88,8 @@ async fn whatever_a_client_says_is_as_good_as_a_pong() {
     let mut pong = RawClient::connect(gateway.public).await;
     let mut text = RawClient::connect(gateway.public).await;
     for round in 1..=4 {
-        let pinged = |memory: &support::memory::Memory| (memory.pings >= round).then_some(());
+        let pinged =
+            |memory: &crate::support::memory::Memory| (memory.pings >= round).then_some(());
         pong.until("a ping", pinged).await;
         pong.send(&Frame::new(FIN | PONG, *b"")).await;
         text.until("a ping", pinged).await;

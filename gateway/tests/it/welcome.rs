@@ -1,18 +1,14 @@
 //! Where clients connect, who they are then, and what they are told first.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::HashSet;
 
 use gateway::config::Config;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
-use support::client::{Dial, TestClient};
-use support::gateway::TestGateway;
-use support::http;
+use crate::support::client::{Dial, TestClient};
+use crate::support::gateway::TestGateway;
+use crate::support::http;
 
 #[tokio::test]
 async fn welcome_tells_who_the_client_is_and_what_it_may_send() {

@@ -1,17 +1,13 @@
 //! Rooms as server-sent events.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::Duration;
 
 use protocol::select::Budget;
 use serde_json::json;
 
-use support::gateway::{TICK_MS, TestGateway};
-use support::stream::{Ask, EventClient};
-use support::{events, http};
+use crate::support::gateway::{TICK_MS, TestGateway};
+use crate::support::stream::{Ask, EventClient};
+use crate::support::{events, http};
 
 const ROOM: &str = "demo";
 
@@ -41,7 +37,7 @@ async fn a_viewer_of_events_sees_what_a_viewer_of_a_websocket_sees() {
         assert_eq!(stream.last_id.as_deref(), Some(cursor.as_str()));
         assert_eq!(socket.memory.account(ROOM).cursor.text(), cursor);
     }
-    let ids = |memory: &support::memory::Memory| -> Vec<String> {
+    let ids = |memory: &crate::support::memory::Memory| -> Vec<String> {
         memory.account(ROOM).ids().into_iter().map(str::to_owned).collect()
     };
     assert_eq!(ids(&socket.memory), ids(&stream.memory));
@@ -97,7 +93,9 @@ async fn whoever_goes_is_not_counted_any_more() {
     let stream = watch(&gateway, Ask::default()).await;
     gateway.until_metric("barrage_connections", "", |count| count == 2.0).await;
     let online = |count: u64| {
-        move |memory: &support::memory::Memory| (memory.account(ROOM).online == count).then_some(())
+        move |memory: &crate::support::memory::Memory| {
+            (memory.account(ROOM).online == count).then_some(())
+        }
     };
     viewer.until("two viewers", online(2)).await;
     drop(stream);
@@ -152,7 +150,7 @@ async fn a_drain_says_goodbye_and_when_to_come_back() {
     let goodbye = stream.memory.first("goodbye").expect("a goodbye");
     assert_eq!((&goodbye["reason"], &goodbye["reconnect"]), (&json!("draining"), &json!(true)));
     assert_eq!(goodbye["reconnect_after_ms"].as_u64(), stream.retry_ms);
-    support::soon("the end", leaving).await.unwrap();
+    crate::support::soon("the end", leaving).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,13 +1,6 @@
 //! What the integration tests share: a gateway on free ports, clients that remember what they
 //! were told, a client that speaks bytes, and a client of the server API.
 
-#![allow(dead_code, reason = "no test file uses all of it")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test fails by panicking"
-)]
-
 pub(crate) mod account;
 pub(crate) mod client;
 pub(crate) mod echo;

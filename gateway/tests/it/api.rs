@@ -1,9 +1,5 @@
 //! The server API: what the application publishes and asks.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::collections::HashSet;
 
 use gateway::config::Config;
@@ -11,10 +7,10 @@ use protocol::select::Budget;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use support::fabric::TestBus;
-use support::gateway::TestGateway;
-use support::http::{Answer, Api, percent, request};
-use support::{events, soon};
+use crate::support::fabric::TestBus;
+use crate::support::gateway::TestGateway;
+use crate::support::http::{Answer, Api, percent, request};
+use crate::support::{events, soon};
 
 const ROOM: &str = "demo";
 

@@ -1,15 +1,11 @@
 //! Danmaku from one client to others, and what becomes of those that are not taken.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use support::fabric::TestBus;
-use support::gateway::{TICK_MS, TestGateway};
+use crate::support::fabric::TestBus;
+use crate::support::gateway::{TICK_MS, TestGateway};
 
 #[tokio::test]
 async fn two_clients_see_each_others_danmaku_soon() {

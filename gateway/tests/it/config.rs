@@ -1,10 +1,6 @@
 //! The configuration of the real binary: what it refuses, what it prints, and what it takes up
 //! while it runs.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,9 +10,9 @@ use gateway::config::{reference, sample};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use support::gateway::metric;
-use support::http::{self, Api};
-use support::until;
+use crate::support::gateway::metric;
+use crate::support::http::{self, Api};
+use crate::support::until;
 
 const SECRET: &str = "hunter2";
 const RELOADS: &str = "barrage_config_reloads_total";

@@ -1,9 +1,5 @@
 //! Requests on the public port: those that become clients, and those that make no sense.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -11,13 +7,13 @@ use rand::{Rng as _, RngExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use support::frames::Frame;
-use support::http::{self, Answer, exchange, request};
-use support::memory::Memory;
-use support::raw::RawClient;
-use support::scene::{ROOM, Scene};
-use support::seed::seeded;
-use support::soon;
+use crate::support::frames::Frame;
+use crate::support::http::{self, Answer, exchange, request};
+use crate::support::memory::Memory;
+use crate::support::raw::RawClient;
+use crate::support::scene::{ROOM, Scene};
+use crate::support::seed::seeded;
+use crate::support::soon;
 
 /// A request that begins a WebSocket.
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\

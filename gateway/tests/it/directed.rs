@@ -1,18 +1,14 @@
 //! Payloads that go past all rooms: to one connection, to a user's, to everybody's.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::sync::Arc;
 
 use broker_bridge::{Broker, Deliveries, Recipient};
 use protocol::ids::{Address, BootId, UserId};
 use serde_json::json;
 
-use support::client::TestClient;
-use support::fabric::{Node, TestBus};
-use support::gateway::TestGateway;
+use crate::support::client::TestClient;
+use crate::support::fabric::{Node, TestBus};
+use crate::support::gateway::TestGateway;
 
 /// Two gateways of one shard each, and a third node that sends.
 struct Scene {
@@ -60,7 +56,7 @@ impl Scene {
 }
 
 /// The texts that were sent to a client, in order.
-fn notes(memory: &support::memory::Memory) -> Vec<&str> {
+fn notes(memory: &crate::support::memory::Memory) -> Vec<&str> {
     let notes = memory.messages.iter().filter(|message| message["type"] == "message");
     notes.map(|message| message["body"]["text"].as_str().unwrap()).collect()
 }

@@ -1,0 +1,34 @@
+//! The gateway from outside: real sockets, real processes, several nodes on one fabric.
+//!
+//! One program holds them all, since every further one would link the whole gateway again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+mod accounting;
+mod admin;
+mod api;
+mod broken;
+mod churn;
+mod cluster;
+mod config;
+mod conformance;
+mod danmaku;
+mod directed;
+mod drain;
+mod handshakes;
+mod hostile;
+mod joining;
+mod keys;
+mod limits;
+mod slow;
+mod sse;
+mod timers;
+mod tls;
+mod tokens;
+mod welcome;
