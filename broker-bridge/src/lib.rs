@@ -1,6 +1,6 @@
 //! The seam between gateways: what a room's log promises, and who keeps it.
 //!
-//! A gateway holds one [`Broker`] handle and the two receivers of its [`Deliveries`]. The verbs
+//! A gateway holds one [`Broker`] handle and the receivers of its [`Deliveries`]. The verbs
 //! only enqueue: none waits, none calls back, so the trait needs no async and works as
 //! `Arc<dyn Broker>`. What comes of them arrives as deliveries, in one order per room.
 //!
@@ -13,6 +13,7 @@
 pub mod embedded;
 #[cfg(feature = "testing")]
 pub mod faulty;
+mod nodes;
 mod stats;
 
 use std::future::Future;
@@ -24,8 +25,9 @@ use bytes::Bytes;
 use protocol::cursor::{Cursor, Epoch, Seq};
 use protocol::event::Event;
 use protocol::ids::{Address, BootId, RoomId, UserId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::nodes::{Identity, Load, Node, NodeState, Status};
 pub use self::stats::Stats;
 
 /// The fabric as one gateway sees it.
@@ -37,8 +39,11 @@ pub use self::stats::Stats;
 /// 2. A room's log has one order, the same for every node.
 /// 3. Events that one node publishes to one room enter the log in the order of the calls.
 /// 4. After `subscribe` comes exactly one [`RoomDelivery::Opened`], before any entry of the room.
+///    Another one comes only if the log is numbered anew, or if this node was away for longer
+///    than can be made up for.
 /// 5. After `Opened` comes every entry after its head, in order, each linked to the one before by
-///    `prev`; a node receives its own publications exactly as it receives others'.
+///    `prev`; where entries cannot be had any more, one [`RoomDelivery::Lost`] stands for them. A
+///    node receives its own publications exactly as it receives others'.
 /// 6. `fetch` is answered by one [`RoomDelivery::Fetched`]: every entry after the cursor up to
 ///    the last one delivered before it, or nothing at all if any of them is gone.
 /// 7. After `unsubscribe` late deliveries may come; soon there are none.
@@ -50,6 +55,11 @@ pub use self::stats::Stats;
 /// 11. Once a broker has ended, pending and new publications resolve to
 ///     [`PublishError::Unavailable`], other verbs are answered with [`Busy`], and its deliveries
 ///     end.
+/// 12. An event acked with `stored: false` reaches every node that is subscribed at most once, as
+///     [`RoomDelivery::Live`], and is in no log.
+/// 13. The settings put last for a room are kept, and reach every node: all that are kept when it
+///     starts, then every change, in one order per room.
+/// 14. A node knows itself and every other one by what it announced last, until that one is gone.
 pub trait Broker: Send + Sync + 'static {
     /// The node this handle belongs to, in this life of it.
     fn boot(&self) -> BootId;
@@ -93,7 +103,23 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// [`Busy`] if the command queue is full; the next report makes up for it.
     fn report(&self, room: &RoomId, counts: Counts) -> Result<(), Busy>;
+
+    /// Keeps the settings of a room, or forgets them (`None`), for every node. They are JSON that
+    /// the gateways agree on; the caller keeps to [`SETTINGS_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// [`Busy`] if the queue is full. Later failures come with the ack.
+    fn put_settings(&self, room: &RoomId, settings: Option<Bytes>) -> Result<PendingAck, Busy>;
+
+    /// Tells the other nodes how much this one carries; the last word counts.
+    fn announce(&self, load: Load);
+
+    /// The nodes that are there, as far as is known here, this one included; in no order.
+    fn nodes(&self) -> Vec<Node>;
 }
+
+/// The settings of a room, in bytes: a page of JSON.
+pub const SETTINGS_BYTES_MAX: usize = 4 * 1024;
 
 /// The queue is full; nothing was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -138,13 +164,19 @@ impl Future for PendingAck {
     }
 }
 
-/// What a broker hands to its gateway. Two queues, so that a flood in a room delays no signal.
+/// What a broker hands to its gateway. Several queues, so that a flood in a room delays no signal.
+/// Whoever holds them reads them all, or drops those that are of no interest.
 #[derive(Debug)]
 pub struct Deliveries {
     /// Everything about rooms.
     pub rooms: mpsc::Receiver<(RoomId, RoomDelivery)>,
     /// What was sent to connections, users or everybody.
     pub direct: mpsc::Receiver<Directed>,
+    /// The settings of rooms: first all that are kept, then changes. `None`: there are none any
+    /// more.
+    pub settings: mpsc::Receiver<(RoomId, Option<Bytes>)>,
+    /// What the broker can do at the moment.
+    pub status: watch::Receiver<Status>,
 }
 
 /// One entry of a room's log: one or several events that were stored together.
@@ -163,7 +195,8 @@ pub struct Entry {
 /// Something about a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomDelivery {
-    /// The room is subscribed. Everything after `head` will follow.
+    /// The room is subscribed. Everything after `head` will follow. If the room was open already,
+    /// whatever lies between its last entry and this head was missed for good.
     Opened {
         /// The last entry before the deliveries start.
         head: Cursor,
@@ -176,6 +209,22 @@ pub enum RoomDelivery {
         epoch: Epoch,
         /// The entry.
         entry: Entry,
+    },
+    /// Events that the log does not hold: it has no leader at the moment, or the room keeps none.
+    /// They have no number, and move no cursor.
+    Live {
+        /// When their publisher made them, in milliseconds since 1970; decides their slot.
+        origin_ms: u64,
+        /// The events, in order.
+        events: Arc<[Event]>,
+    },
+    /// Entries that cannot be had any more: everything after the last one up to `upto`.
+    Lost {
+        /// The last of them; the next entry is linked to it. May be that of the last delivered
+        /// entry, when it turns out only later how many events were lost before it.
+        upto: Seq,
+        /// How many events were in them, as far as is known by now.
+        events: u64,
     },
     /// The answer to a fetch.
     Fetched {

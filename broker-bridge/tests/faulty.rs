@@ -57,6 +57,8 @@ impl Rig {
         match self.deliveries.rooms.recv().await.unwrap().1 {
             RoomDelivery::Opened { head, .. } => head,
             other @ (RoomDelivery::Entry { .. }
+            | RoomDelivery::Live { .. }
+            | RoomDelivery::Lost { .. }
             | RoomDelivery::Fetched { .. }
             | RoomDelivery::Counts { .. }
             | RoomDelivery::NodeGone { .. }) => panic!("expected opened, got {other:?}"),

@@ -1,8 +1,8 @@
 //! The log and the bus in this process: all that a single node needs, and a cluster without a
 //! network for tests.
 //!
-//! [`Bus`] owns two tasks, which own everything else: that of the rooms the logs, subscriptions
-//! and counts, the switchboard what goes past the logs. Nodes reach them through bounded queues,
+//! [`Bus`] owns three tasks, which own everything else: that of the rooms the logs, subscriptions
+//! and counts, the switchboard what goes past the logs, the clerk the settings of rooms. Nodes reach them through bounded queues,
 //! and are reached through the queues of their [`Deliveries`]; there is no lock anywhere. A
 //! published event becomes an entry at once, with no window to wait for others.
 //!
@@ -24,12 +24,15 @@ mod bus;
 mod log;
 mod members;
 mod node;
+mod registry;
 mod rooms;
+mod settings;
 mod switchboard;
 
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use protocol::cursor::Epoch;
 use protocol::ids::{BootId, RoomId};
 use tokio::sync::{mpsc, watch};
@@ -40,10 +43,12 @@ pub use self::log::Retention;
 use self::bus::{RoomBus, RoomVerb};
 use self::members::{Member, Members};
 use self::node::Node;
+use self::registry::Registry;
 use self::rooms::Rooms;
+use self::settings::{Clerk, SettingsVerb};
 use self::switchboard::{Sending, Switchboard};
 use crate::stats::Stats;
-use crate::{Broker, Deliveries, Directed, RoomDelivery};
+use crate::{Broker, Deliveries, Directed, Identity, RoomDelivery, Status};
 
 /// Verbs of one node that wait for the bus, publications included: 8 ms of work at 500,000 per
 /// second. With the largest bodies (8 KiB) they hold 32 MiB.
@@ -54,6 +59,8 @@ const ROOM_DELIVERIES_MAX: usize = 2 * VERBS_MAX;
 /// Payloads past the logs that wait, towards the bus and towards a node each: a call setup is
 /// some 30 signals, so 34 calls may start in the same instant.
 const DIRECT_MAX: usize = 1_024;
+/// Settings that wait, towards the bus and towards a node each: people change them, one at a time.
+const SETTINGS_MAX: usize = 256;
 /// Nodes that wait to be let in. The tasks let all of them in whenever they run.
 const JOINING_MAX: usize = 64;
 /// The grace of a shared bus, in milliseconds: what a network would need, so that hubs on it
@@ -89,8 +96,10 @@ pub struct Bus {
     stats: Arc<Stats>,
     joining_rooms: mpsc::Sender<Member<RoomVerb, (RoomId, RoomDelivery)>>,
     joining_direct: mpsc::Sender<Member<Sending, Directed>>,
+    joining_settings: mpsc::Sender<Member<SettingsVerb, (RoomId, Option<Bytes>)>>,
+    registry: Registry,
     stop: watch::Sender<bool>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl Bus {
@@ -102,15 +111,26 @@ impl Bus {
         let stats = Arc::new(Stats::default());
         let (joining_rooms, rooms_door) = mpsc::channel(JOINING_MAX);
         let (joining_direct, direct_door) = mpsc::channel(JOINING_MAX);
+        let (joining_settings, settings_door) = mpsc::channel(JOINING_MAX);
         let (stop, stopped) = watch::channel(false);
         let rooms = Rooms::new(config.retention, Box::new(|| Epoch::random(rand::random())));
         let bus = RoomBus::new(Members::new(rooms_door), rooms, Arc::clone(&stats));
         let switchboard = Switchboard::new(Members::new(direct_door), Arc::clone(&stats));
         let tasks = [
             tokio::spawn(run_until_stopped(bus.run(), stopped.clone())),
-            tokio::spawn(run_until_stopped(switchboard.run(), stopped)),
+            tokio::spawn(run_until_stopped(switchboard.run(), stopped.clone())),
+            tokio::spawn(run_until_stopped(Clerk::new(Members::new(settings_door)).run(), stopped)),
         ];
-        Self { nodes: config.nodes, stats, joining_rooms, joining_direct, stop, tasks }
+        Self {
+            nodes: config.nodes,
+            stats,
+            joining_rooms,
+            joining_direct,
+            joining_settings,
+            registry: Registry::default(),
+            stop,
+            tasks,
+        }
     }
 
     /// Makes a node. It is gone again when its handle (all clones of it) is dropped, or when its
@@ -119,11 +139,20 @@ impl Bus {
     /// The boot id must be new: the handle of a second node with the same one behaves as if the
     /// bus had ended, and so does that of a node that finds 64 others waiting to be let in.
     pub fn node(&self, boot: BootId) -> (Arc<dyn Broker>, Deliveries) {
+        self.node_as(boot, Identity::default())
+    }
+
+    /// Makes a node that tells the others who it is. Otherwise like [`Bus::node`].
+    pub fn node_as(&self, boot: BootId, identity: Identity) -> (Arc<dyn Broker>, Deliveries) {
         let (verbs, rooms_verbs) = mpsc::channel(VERBS_MAX);
         let (sendings, direct_verbs) = mpsc::channel(DIRECT_MAX);
         let (rooms_deliveries, rooms) = mpsc::channel(ROOM_DELIVERIES_MAX);
         let (direct_deliveries, direct) = mpsc::channel(DIRECT_MAX);
+        let (settings_verbs, clerk_verbs) = mpsc::channel(SETTINGS_MAX);
+        let (settings_deliveries, settings) = mpsc::channel(SETTINGS_MAX);
         let (alive, is_alive) = watch::channel(());
+        // The first of its queue: what is kept already is told first.
+        let _ = settings_verbs.try_send(SettingsVerb::Begin);
         // A node that cannot join is left with closed queues.
         let _ = self.joining_rooms.try_send(Member {
             boot,
@@ -135,6 +164,12 @@ impl Bus {
             boot,
             verbs: direct_verbs,
             deliveries: direct_deliveries,
+            alive: is_alive.clone(),
+        });
+        let _ = self.joining_settings.try_send(Member {
+            boot,
+            verbs: clerk_verbs,
+            deliveries: settings_deliveries,
             alive: is_alive,
         });
         let grace_ms = match self.nodes {
@@ -142,8 +177,19 @@ impl Bus {
             Topology::Shared => SHARED_GRACE_MS,
         };
         let stats = Arc::clone(&self.stats);
-        let node = Node { boot, grace_ms, verbs, sendings, stats, _alive: alive };
-        (Arc::new(node), Deliveries { rooms, direct })
+        let node = Node {
+            boot,
+            grace_ms,
+            verbs,
+            sendings,
+            settings: settings_verbs,
+            registration: self.registry.register(boot, identity),
+            stats,
+            _alive: alive,
+        };
+        // What is in this process is always there: nobody will ever change this.
+        let (_, status) = watch::channel(Status::WELL);
+        (Arc::new(node), Deliveries { rooms, direct, settings, status })
     }
 
     /// What this bus has done so far, over all its nodes.

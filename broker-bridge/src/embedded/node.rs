@@ -10,9 +10,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use super::bus::{RoomVerb, Verb};
+use super::registry::Registration;
+use super::settings::SettingsVerb;
 use super::switchboard::Sending;
 use crate::stats::Stats;
-use crate::{Broker, Busy, Counts, PendingAck, Recipient};
+use crate::{Broker, Busy, Counts, Load, PendingAck, Recipient};
 
 /// The [`Broker`] of one node on an embedded bus.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Node {
     pub(super) grace_ms: u64,
     pub(super) verbs: mpsc::Sender<RoomVerb>,
     pub(super) sendings: mpsc::Sender<Sending>,
+    pub(super) settings: mpsc::Sender<SettingsVerb>,
+    pub(super) registration: Registration,
     pub(super) stats: Arc<Stats>,
     /// Tells the tasks by its end that this handle is gone.
     pub(super) _alive: watch::Sender<()>,
@@ -73,5 +77,22 @@ impl Broker for Node {
 
     fn report(&self, room: &RoomId, counts: Counts) -> Result<(), Busy> {
         self.command(room, Verb::Report { counts })
+    }
+
+    fn put_settings(&self, room: &RoomId, settings: Option<Bytes>) -> Result<PendingAck, Busy> {
+        let (answer, pending) = PendingAck::channel();
+        let put = SettingsVerb::Put { room: room.clone(), settings, answer };
+        match self.settings.try_send(put) {
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(pending),
+            Err(TrySendError::Full(_)) => Err(self.busy()),
+        }
+    }
+
+    fn announce(&self, load: Load) {
+        self.registration.announce(load);
+    }
+
+    fn nodes(&self) -> Vec<crate::Node> {
+        self.registration.nodes()
     }
 }

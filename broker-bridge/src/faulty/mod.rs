@@ -28,7 +28,7 @@ pub use self::faults::{Faults, Injected};
 use self::dice::Dice;
 use self::faults::{Tally, count};
 use self::lane::{Fate, Lane};
-use crate::{Broker, Busy, Counts, Deliveries, PendingAck, Recipient, RoomDelivery};
+use crate::{Broker, Busy, Counts, Deliveries, Load, Node, PendingAck, Recipient, RoomDelivery};
 
 /// Deliveries that wait for the gateway behind the faults.
 const ROOM_DELIVERIES_MAX: usize = 1_024;
@@ -71,11 +71,12 @@ impl Faulty {
             tally: Tally::default(),
             verbs: AtomicU64::new(0),
         });
-        let Deliveries { rooms: from, direct } = deliveries;
+        let Deliveries { rooms: from, direct, settings, status } = deliveries;
         let (to, rooms) = mpsc::channel(ROOM_DELIVERIES_MAX);
         let pump = tokio::spawn(pump(from, to, Arc::clone(&shared)));
         let control = FaultyControl { shared: Arc::clone(&shared), pump };
-        (Arc::new(Faulty { shared, broker }), Deliveries { rooms, direct }, control)
+        let deliveries = Deliveries { rooms, direct, settings, status };
+        (Arc::new(Faulty { shared, broker }), deliveries, control)
     }
 
     fn admit(&self) -> Result<(), Busy> {
@@ -129,6 +130,8 @@ impl Shared {
         let seq = match &delivery {
             RoomDelivery::Entry { entry, .. } => entry.seq,
             RoomDelivery::Opened { .. }
+            | RoomDelivery::Live { .. }
+            | RoomDelivery::Lost { .. }
             | RoomDelivery::Fetched { .. }
             | RoomDelivery::Counts { .. }
             | RoomDelivery::NodeGone { .. } => return lane.put(room, delivery, now_ms),
@@ -185,6 +188,19 @@ impl Broker for Faulty {
     fn report(&self, room: &RoomId, counts: Counts) -> Result<(), Busy> {
         self.admit()?;
         self.broker.report(room, counts)
+    }
+
+    fn put_settings(&self, room: &RoomId, settings: Option<Bytes>) -> Result<PendingAck, Busy> {
+        self.admit()?;
+        self.broker.put_settings(room, settings)
+    }
+
+    fn announce(&self, load: Load) {
+        self.broker.announce(load);
+    }
+
+    fn nodes(&self) -> Vec<Node> {
+        self.broker.nodes()
     }
 }
 

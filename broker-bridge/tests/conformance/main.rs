@@ -16,7 +16,9 @@ mod embedded;
 mod end;
 mod fabric;
 mod fetch;
+mod nodes;
 mod order;
+mod settings;
 mod subscription;
 
 macro_rules! keeps {
@@ -52,6 +54,8 @@ macro_rules! keeps_its_promises_to_one_node {
             direct::what_is_sent_to_an_address_arrives_in_order
             direct::what_is_sent_to_nowhere_is_dropped
             direct::a_flood_in_a_room_delays_no_signal
+            settings::settings_that_are_put_come_back
+            nodes::a_node_knows_itself
             end::busy_means_that_nothing_was_accepted
             end::acks_resolve_to_unavailable_once_the_broker_has_ended
         }
@@ -70,6 +74,8 @@ macro_rules! keeps_its_promises_to_a_cluster {
             counts::counts_reach_only_nodes_that_are_subscribed
             counts::a_late_subscriber_learns_the_counts_of_the_others
             counts::a_node_that_is_gone_counts_for_nothing
+            settings::settings_reach_every_node_those_that_start_later_too
+            nodes::a_node_is_known_by_its_last_announcement_until_it_is_gone
             end::a_node_that_is_dropped_does_not_stall_the_others
         }
     };

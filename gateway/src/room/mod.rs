@@ -162,6 +162,8 @@ impl Room {
                     }
                 }
             }
+            // The embedded broker delivers neither: its log is always there, and complete.
+            RoomDelivery::Live { .. } | RoomDelivery::Lost { .. } => {}
             RoomDelivery::Fetched { after, entries } => self.fetched(after, entries, now, out),
             RoomDelivery::Counts { node, counts } => {
                 self.tally.elsewhere(node, counts);

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use broker_bridge::faulty::{Faults, Faulty};
-use broker_bridge::{Busy, Counts, PendingAck, Recipient};
+use broker_bridge::{Busy, Counts, Load, Node, PendingAck, Recipient, Status};
 use bytes::Bytes;
 use protocol::refusal::Code;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::*;
 
@@ -60,6 +60,16 @@ impl Broker for Mute {
     fn report(&self, _: &RoomId, _: Counts) -> Result<(), Busy> {
         Err(Busy)
     }
+
+    fn put_settings(&self, _: &RoomId, _: Option<Bytes>) -> Result<PendingAck, Busy> {
+        Err(Busy)
+    }
+
+    fn announce(&self, _: Load) {}
+
+    fn nodes(&self) -> Vec<Node> {
+        Vec::new()
+    }
 }
 
 type Deliver = mpsc::Sender<(RoomId, RoomDelivery)>;
@@ -71,7 +81,10 @@ fn muted() -> (Stage, Arc<Mute>, mpsc::Receiver<String>, Deliver) {
     let (_, direct) = mpsc::channel(1);
     let mute = Arc::new(Mute { busy: AtomicU32::new(0), asked });
     let broker: Arc<dyn Broker> = Arc::<Mute>::clone(&mute);
-    (Stage::on(broker, Deliveries { rooms, direct }), mute, verbs, deliver)
+    let (_, settings) = mpsc::channel(1);
+    let (_, status) = watch::channel(Status::WELL);
+    let deliveries = Deliveries { rooms, direct, settings, status };
+    (Stage::on(broker, deliveries), mute, verbs, deliver)
 }
 
 fn opened(seq: u64) -> RoomDelivery {
