@@ -10,13 +10,13 @@
 
 use bytes::Bytes;
 
-use crate::cursor::Cursor;
+use crate::cursor::Bookmark;
 
 /// Room for everything in an event but its data, in bytes.
 const ENVELOPE_BYTES: usize = 80;
 
 /// One event. The JSON may come in parts.
-pub fn event(name: &str, id: Option<Cursor>, json: &[&[u8]]) -> Bytes {
+pub fn event(name: &str, id: Option<Bookmark>, json: &[&[u8]]) -> Bytes {
     let bytes: usize = json.iter().map(|part| part.len()).sum();
     let mut out = Vec::with_capacity(ENVELOPE_BYTES + bytes);
     out.extend_from_slice(b"event: ");
@@ -51,12 +51,12 @@ pub fn retry(after_ms: u64) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::Epoch;
+    use crate::cursor::{Cursor, Epoch};
 
     #[test]
     fn an_event_has_its_name_its_cursor_and_one_line_of_data() {
         let cursor = Cursor { epoch: Epoch::random([0, 0, 0, 0, 0, 0, 0, 9]), seq: 7 };
-        let whole = event("batch", Some(cursor), &[b"{\"a\":", b"1}"]);
+        let whole = event("batch", Some(cursor.into()), &[b"{\"a\":", b"1}"]);
         assert_eq!(&whole[..], b"event: batch\nid: 0000000000000009:7\ndata: {\"a\":1}\n\n");
         assert_eq!(&event("gap", None, &[b"{}"])[..], b"event: gap\ndata: {}\n\n");
     }

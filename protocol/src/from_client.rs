@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use simd_json::{Buffers, ErrorType, Tape};
 
-use crate::cursor::Cursor;
+use crate::cursor::Bookmark;
 use crate::event::{Chat, Kind};
 use crate::limits::JSON_DEPTH_MAX;
 use crate::refusal::Refusal;
@@ -63,7 +63,7 @@ pub enum Command<'a> {
         /// Watching, or taking part in signaling.
         role: Role,
         /// The last cursor the client was told, when it comes back.
-        since: Option<Cursor>,
+        since: Option<Bookmark>,
         /// How many of the newest events it wants.
         history: usize,
     },

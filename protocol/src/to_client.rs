@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::close::CloseReason;
-use crate::cursor::Cursor;
+use crate::cursor::Bookmark;
 use crate::event::User;
 use crate::from_client::RequestId;
 use crate::ids::RoomId;
@@ -105,9 +105,9 @@ pub enum ServerMessage<'a> {
         /// Which room.
         room: &'a RoomId,
         /// After this cursor.
-        from: Cursor,
+        from: Bookmark,
         /// Up to and including this one.
-        to: Cursor,
+        to: Bookmark,
         /// How many.
         count: u64,
         /// Why.

@@ -9,7 +9,7 @@ pub(crate) mod outbox;
 pub(crate) mod session;
 
 use bytes::Bytes;
-use protocol::cursor::Cursor;
+use protocol::cursor::Bookmark;
 use protocol::{event_stream, frame};
 
 /// The bytes in which a client wants batches. Each is made once per room and tick, and only if
@@ -31,7 +31,7 @@ impl Form {
 impl Form {
     /// A message to one client, with the cursor that it leads to if there is one. `name` is its
     /// `type`.
-    pub(crate) fn message(self, name: &str, cursor: Option<Cursor>, json: &[&[u8]]) -> Bytes {
+    pub(crate) fn message(self, name: &str, cursor: Option<Bookmark>, json: &[&[u8]]) -> Bytes {
         match self {
             Self::Plain | Self::Deflated => frame::text(&json.concat()),
             Self::EventStream => event_stream::event(name, cursor, json),

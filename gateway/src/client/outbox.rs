@@ -10,28 +10,27 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::cursor::Cursor;
+use protocol::cursor::Bookmark;
 use protocol::ids::RoomId;
 use protocol::limits::{CONTROL_LANE_BYTES_MAX, CONTROL_LANE_MESSAGES_MAX, UNSENT_BYTES_MAX};
 use protocol::select::LeftOut;
-use protocol::to_client::{Batch, GapReason, ServerMessage};
+use protocol::to_client::{Batch, GapReason, ServerMessage, StateChange};
 
 use crate::client::Form;
-use crate::room::effect::Aside;
 
 /// A batch that waits to be written.
 #[derive(Debug, Clone)]
 pub(crate) struct HeldBatch {
     pub(crate) room: RoomId,
-    pub(crate) prev: Cursor,
-    pub(crate) cursor: Cursor,
+    pub(crate) prev: Bookmark,
+    pub(crate) cursor: Bookmark,
     /// The form in which its client is told about the room.
     pub(crate) form: Form,
     pub(crate) frame: Bytes,
     /// How many events it accounts for.
     pub(crate) count: u32,
-    /// What else it tells.
-    pub(crate) aside: Aside,
+    /// What it tells of the room's state.
+    pub(crate) state: StateChange,
 }
 
 /// The control lane is over its bound: the client is too slow for the protocol.
@@ -57,23 +56,23 @@ struct Backlog {
 struct RoomBacklog {
     room: RoomId,
     gap: Option<Gap>,
-    /// What dropped batches told beside their events, to be told behind the gap.
+    /// What dropped batches told of the room's state, to be told behind the gap.
     untold: Option<Untold>,
     batch: Option<HeldBatch>,
 }
 
-/// What dropped batches told beside their events, as of the last of them.
+/// What dropped batches told of the room's state, as of the last of them.
 #[derive(Debug)]
 struct Untold {
-    at: Cursor,
+    at: Bookmark,
     form: Form,
-    aside: Aside,
+    state: StateChange,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Gap {
-    from: Cursor,
-    to: Cursor,
+    from: Bookmark,
+    to: Bookmark,
     count: u32,
     form: Form,
 }
@@ -200,10 +199,9 @@ impl Backlog {
         let backlog = &mut self.rooms[at];
         let Some(batch) = backlog.batch.take() else { return 0 };
         self.batch_bytes -= batch.frame.len();
-        let mut aside = backlog.untold.take().map(|untold| untold.aside).unwrap_or_default();
-        aside.state.merge(batch.aside.state);
-        aside.held = batch.aside.held;
-        backlog.untold = Some(Untold { at: batch.cursor, form: batch.form, aside });
+        let mut state = backlog.untold.take().map(|untold| untold.state).unwrap_or_default();
+        state.merge(batch.state);
+        backlog.untold = Some(Untold { at: batch.cursor, form: batch.form, state });
         if batch.count == 0 && batch.prev == batch.cursor {
             // It told nothing but the room's state.
             return 0;
@@ -239,7 +237,7 @@ impl Backlog {
             let message = message.render();
             return Some((gap.form.message("gap", Some(gap.to), &[&message]), 0));
         }
-        if let Some(untold) = backlog.untold.take().filter(|it| !it.aside.state.is_empty()) {
+        if let Some(untold) = backlog.untold.take().filter(|it| !it.state.is_empty()) {
             return Some((untold.frame(&backlog.room), 0));
         }
         let batch = self.rooms.pop_front()?.batch;
@@ -263,8 +261,7 @@ impl Untold {
             cursor: self.at,
             events: &[],
             left_out: &LeftOut::default(),
-            held: self.aside.held,
-            state: Some(&self.aside.state),
+            state: Some(&self.state),
         }
         .render(&mut message);
         self.form.message("batch", Some(self.at), &[&message])

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::close::CloseReason;
-use protocol::cursor::Cursor;
+use protocol::cursor::Bookmark;
 use protocol::event::{Body, Draft, Event, Kind, User, WEIGHT_DEFAULT};
 use protocol::from_client::{Command, DecodeError, PublishBody, Request, RequestId, Role};
 use protocol::ids::{EventId, RoomId};
@@ -104,7 +104,7 @@ pub(crate) enum Effect<'a> {
         seat: Seat,
         replaces: Option<Seat>,
         id: Option<RequestId>,
-        since: Option<Cursor>,
+        since: Option<Bookmark>,
         history: usize,
     },
     /// Give up a seat.
@@ -224,7 +224,7 @@ impl Session {
         id: Option<RequestId>,
         room: &str,
         role: Role,
-        since: Option<Cursor>,
+        since: Option<Bookmark>,
         history: usize,
         now: Now,
     ) -> Effect<'static> {

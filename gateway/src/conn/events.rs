@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use protocol::cursor::Cursor;
+use protocol::cursor::Bookmark;
 use protocol::event::User;
 use protocol::event_stream;
 use protocol::ids::RoomId;
@@ -25,7 +25,7 @@ pub(crate) struct Watching {
     /// When its token ends, in seconds since 1970.
     pub(crate) expires_s: Option<u64>,
     pub(crate) room: RoomId,
-    pub(crate) since: Option<Cursor>,
+    pub(crate) since: Option<Bookmark>,
     pub(crate) history: usize,
     /// Its right to be here, given back when it goes.
     pub(crate) pass: Pass,

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use protocol::cursor::Cursor;
+use protocol::cursor::Bookmark;
 use protocol::event::User;
 use protocol::ids::RoomId;
 use protocol::limits::HISTORY_EVENTS_MAX;
@@ -32,7 +32,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 #[derive(Debug, PartialEq, Eq)]
 struct Asked {
     room: RoomId,
-    since: Option<Cursor>,
+    since: Option<Bookmark>,
     history: usize,
 }
 
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_browser_that_comes_back_is_believed_before_its_address() {
-        let cursor = |text: &str| text.parse::<Cursor>().unwrap();
+        let cursor = |text: &str| text.parse::<Bookmark>().unwrap();
         let (old, new) = ("0000000000000001:5", "0000000000000001:9");
         let query = format!("?since={old}&history=20");
         let asked = of("a", &query, None).unwrap();

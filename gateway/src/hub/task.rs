@@ -302,7 +302,7 @@ impl Hub {
             }
             Effect::Info(ticket, info) => {
                 if let Some(answer) = self.questions.try_remove(ticket as usize) {
-                    let _ = answer.send(info);
+                    let _ = answer.send(*info);
                 }
             }
             Effect::NoInfo(ticket) => {
@@ -355,7 +355,7 @@ impl Hub {
         deflated: bool,
         event_stream: bool,
     ) -> FrameVariant {
-        let Variant { prev, cursor, payload, count, aside } = variant;
+        let Variant { prev, cursor, payload, count, state } = variant;
         let small = payload.len() < DEFLATE_BYTES_MIN;
         let plain = (plain || (deflated && small)).then(|| frame::text(&payload));
         let mut forms: [Option<Bytes>; Form::ALL.len()] = [None, None, None];
@@ -368,7 +368,7 @@ impl Hub {
             (true, false) => Some(frame::deflated_text(&self.deflater.deflate(&payload))),
         };
         forms[Form::Plain as usize] = plain;
-        FrameVariant { prev, cursor, count, aside, forms }
+        FrameVariant { prev, cursor, count, state, forms }
     }
 }
 

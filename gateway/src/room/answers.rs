@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use broker_bridge::Entry;
-use protocol::cursor::Cursor;
+use protocol::cursor::{Bookmark, Cursor};
 use protocol::refusal::{Code, Refusal};
 use protocol::select::LeftOut;
 use protocol::to_client::Joined;
@@ -33,13 +33,14 @@ impl Room {
         }
     }
 
-    fn fetch(&mut self, since: Cursor, joins: Vec<Join>, out: &mut Vec<Effect>) {
+    fn fetch(&mut self, since: Bookmark, joins: Vec<Join>, out: &mut Vec<Effect>) {
         let fetching = &mut self.waiting.fetching;
-        match fetching.iter_mut().find(|(cursor, _)| *cursor == since) {
+        let after = since.known_from();
+        match fetching.iter_mut().find(|(cursor, _)| *cursor == after) {
             Some((_, others)) => others.extend(joins),
             None => {
-                fetching.push((since, joins));
-                out.push(Effect::Fetch(since));
+                fetching.push((after, joins));
+                out.push(Effect::Fetch(after));
             }
         }
     }
@@ -55,10 +56,12 @@ impl Room {
         let fetching = &mut self.waiting.fetching;
         let Some(at) = fetching.iter().position(|(cursor, _)| *cursor == after) else { return };
         let (_, joins) = fetching.swap_remove(at);
-        let Some(log) = &self.log else { return };
-        let past = entries.map_or(Past::Lost, |entries| log.since_fetched(after, entries));
-        for (_, history, joins) in alike(joins) {
-            self.answer(joins, Some(past.clone()), history, now, out);
+        for (since, history, joins) in alike(joins) {
+            let Some(log) = &self.log else { return };
+            let known = entries.as_deref().zip(since);
+            let past =
+                known.map_or(Past::Lost, |(entries, since)| log.since_fetched(since, entries));
+            self.answer(joins, Some(past), history, now, out);
         }
     }
 
@@ -97,8 +100,7 @@ impl Room {
                 (Some(false), Missed { events: log.newest(newest), left_out: LeftOut::default() })
             }
         };
-        let head = log.head();
-        let held = log.held();
+        let head = log.bookmark(log.head().seq);
         let events: Vec<_> = missed.events.into_iter().map(|event| event.json).collect();
         let state = self.state();
         let tail = Joined {
@@ -107,7 +109,6 @@ impl Room {
             recovered,
             events: &events,
             left_out: &missed.left_out,
-            held,
             tick_ms: self.settings.tick_ms,
             state: &state,
         }
@@ -121,11 +122,11 @@ impl Room {
         for question in std::mem::take(&mut self.waiting.questions) {
             let info = Info {
                 room: self.id.clone(),
-                cursor: log.head(),
+                cursor: log.bookmark(log.head().seq),
                 state: self.state(),
                 events: log.newest(question.events).into_iter().map(|e| e.json).collect(),
             };
-            out.push(Effect::Info(question.ticket, info));
+            out.push(Effect::Info(question.ticket, info.into()));
         }
     }
 
@@ -147,10 +148,12 @@ impl Room {
 }
 
 /// Groups joins that asked for the same, so that each answer is rendered once.
-fn alike(mut joins: Vec<Join>) -> Vec<(Option<Cursor>, usize, Vec<Join>)> {
+fn alike(mut joins: Vec<Join>) -> Vec<(Option<Bookmark>, usize, Vec<Join>)> {
     let key = |join: &Join| (join.since, join.history);
-    let mut groups: Vec<(Option<Cursor>, usize, Vec<Join>)> = Vec::new();
-    joins.sort_by_key(|join| (join.since.map(|since| since.seq), join.history));
+    let mut groups: Vec<(Option<Bookmark>, usize, Vec<Join>)> = Vec::new();
+    joins.sort_by_key(|join| {
+        (join.since.map(|since| (since.at.seq, since.known_from().seq, since.held())), join.history)
+    });
     for join in joins {
         let (since, history) = key(&join);
         match groups.last_mut() {

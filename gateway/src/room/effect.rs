@@ -2,7 +2,7 @@
 
 use broker_bridge::Counts;
 use bytes::Bytes;
-use protocol::cursor::Cursor;
+use protocol::cursor::{Bookmark, Cursor};
 use protocol::from_client::RequestId;
 use protocol::ids::{Address, RoomId};
 use protocol::refusal::Refusal;
@@ -21,7 +21,7 @@ pub(crate) struct Join {
     /// The id of their command.
     pub(crate) id: Option<RequestId>,
     /// What they have already.
-    pub(crate) since: Option<Cursor>,
+    pub(crate) since: Option<Bookmark>,
     /// How many of the newest events they want.
     pub(crate) history: usize,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Question {
 #[derive(Debug, Clone)]
 pub(crate) struct Info {
     pub(crate) room: RoomId,
-    pub(crate) cursor: Cursor,
+    pub(crate) cursor: Bookmark,
     pub(crate) state: State,
     /// The newest events, oldest first, as final JSON.
     pub(crate) events: Vec<Bytes>,
@@ -59,7 +59,7 @@ pub(crate) enum Effect {
     /// Tell other nodes what is counted here.
     Report(Counts),
     /// Answer a question.
-    Info(u64, Info),
+    Info(u64, Box<Info>),
     /// A question cannot be answered.
     NoInfo(u64),
     /// A slot has ended, and could have been closed from `due_ms` on: for the metrics.
@@ -75,7 +75,7 @@ pub(crate) struct Answer {
     /// The message after its `id`.
     pub(crate) tail: Vec<u8>,
     /// The cursor in it.
-    pub(crate) head: Cursor,
+    pub(crate) head: Bookmark,
     /// What it says about recovery.
     pub(crate) recovered: Option<bool>,
 }
@@ -95,24 +95,15 @@ pub(crate) struct RoomFrame {
     pub(crate) event_stream: bool,
 }
 
-/// What a batch tells beside its events, for whom it cannot be sent to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Aside {
-    /// What changed in the room's state.
-    pub(crate) state: StateChange,
-    /// Accepted paid events at its cursor that are still to come.
-    pub(crate) held: u32,
-}
-
 /// A batch for those whose cursor is `prev`.
 #[derive(Debug)]
 pub(crate) struct Variant {
-    pub(crate) prev: Cursor,
-    pub(crate) cursor: Cursor,
+    pub(crate) prev: Bookmark,
+    pub(crate) cursor: Bookmark,
     /// The JSON of the message.
     pub(crate) payload: Vec<u8>,
     /// How many events it accounts for: sent and left out.
     pub(crate) count: u32,
-    /// What else it tells.
-    pub(crate) aside: Aside,
+    /// What it tells of the room's state, for whom it cannot be sent to.
+    pub(crate) state: StateChange,
 }

@@ -1,14 +1,14 @@
 //! What a room sends at the end of a slot.
 
 use bytes::Bytes;
-use protocol::cursor::Seq;
+use protocol::cursor::Bookmark;
 use protocol::select::LeftOut;
 use protocol::to_client::{Batch, StateChange};
 
 use crate::client::Form;
 use crate::now::Now;
 use crate::room::Room;
-use crate::room::effect::{Aside, Effect, RoomFrame, Variant};
+use crate::room::effect::{Effect, RoomFrame, Variant};
 use crate::room::slots::ClosedSlot;
 
 impl Room {
@@ -62,17 +62,16 @@ impl Room {
     }
 
     /// The batch of a slot, and one for each head after its beginning at which somebody joined.
-    fn frame(&self, closed: &ClosedSlot, heads: &[Seq], state: &StateChange) -> RoomFrame {
-        let cursors = std::iter::once(closed.prev).chain(heads.iter().copied());
-        let variants = cursors.filter_map(|prev| {
-            let (sent, left_out) = closed.after(prev);
+    fn frame(&self, closed: &ClosedSlot, heads: &[Bookmark], state: &StateChange) -> RoomFrame {
+        let log = self.log.as_ref().expect("slots are closed by an open log");
+        let variants = heads.iter().enumerate().filter_map(|(at, prev)| {
+            let (sent, left_out) = closed.after(prev.at.seq);
             let events: Vec<_> = sent.map(|event| event.json.clone()).collect();
             // Who joined behind the slot's last entry has all of it but its paid events, which
             // were told as held, and what changed in the room's state.
-            let is_news = prev < closed.last || !events.is_empty() || !state.is_empty();
-            let last = closed.last.max(prev);
-            (is_news || prev == closed.prev)
-                .then(|| self.variant(prev, last, &events, &left_out, state))
+            let is_news = prev.at.seq < closed.last || !events.is_empty() || !state.is_empty();
+            let last = log.bookmark(closed.last.max(prev.at.seq));
+            (is_news || at == 0).then(|| self.variant(*prev, last, &events, &left_out, state))
         });
         self.frame_of(variants.collect())
     }
@@ -80,35 +79,24 @@ impl Room {
     /// A frame that tells nothing but what changed in the room's state.
     fn state_frame(&self, state: &StateChange) -> RoomFrame {
         let log = self.log.as_ref().expect("state is told to members, whom an open log has seated");
-        let seq = log.head().seq;
-        self.frame_of(vec![self.variant(seq, seq, &[], &LeftOut::default(), state)])
+        let head = log.bookmark(log.head().seq);
+        self.frame_of(vec![self.variant(head, head, &[], &LeftOut::default(), state)])
     }
 
     fn variant(
         &self,
-        prev: Seq,
-        last: Seq,
+        prev: Bookmark,
+        cursor: Bookmark,
         events: &[Bytes],
         left_out: &LeftOut,
         state: &StateChange,
     ) -> Variant {
-        let log = self.log.as_ref().expect("frames are made of an open log");
-        let (from, to) = (log.head().at(prev), log.head().at(last));
         let mut payload = Vec::new();
-        let held = log.held_at(last);
-        Batch {
-            room: &self.id,
-            prev: from,
-            cursor: to,
-            events,
-            left_out,
-            held,
-            state: (!state.is_empty()).then_some(state),
-        }
-        .render(&mut payload);
+        let change = (!state.is_empty()).then_some(state);
+        Batch { room: &self.id, prev, cursor, events, left_out, state: change }
+            .render(&mut payload);
         let count = u32::try_from(events.len()).unwrap_or(u32::MAX) + left_out.total();
-        let aside = Aside { state: state.clone(), held };
-        Variant { prev: from, cursor: to, payload, count, aside }
+        Variant { prev, cursor, payload, count, state: state.clone() }
     }
 
     fn frame_of(&self, variants: Vec<Variant>) -> RoomFrame {

@@ -2,7 +2,7 @@
 
 use ahash::AHashSet;
 use broker_bridge::Entry;
-use protocol::cursor::{Cursor, Seq};
+use protocol::cursor::{Bookmark, Cursor, Owed, Seq};
 use protocol::event::{Class, Event};
 use protocol::ids::EventId;
 use protocol::limits::{RESUME_BYTES_MAX, RESUME_EVENTS_MAX};
@@ -10,7 +10,7 @@ use protocol::select::{Candidate, Fate, LeftOut, select};
 
 use crate::room::ring::Ring;
 use crate::room::seen::Seen;
-use crate::room::slots::{ClosedSlot, Slots};
+use crate::room::slots::{ClosedSlot, Logged, Slots};
 
 /// The log of one room.
 #[derive(Debug)]
@@ -73,15 +73,14 @@ impl Log {
         Some(repeats)
     }
 
-    /// Closes the first slot that is due; also returns the heads after its beginning at which
-    /// somebody joined.
-    pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Seq>)> {
-        let mut closed = self.slots.close_due(now_ms)?;
-        let heads: Vec<Seq> =
-            self.heads.iter().copied().filter(|head| *head > closed.prev).collect();
-        if closed.sent.iter().any(|logged| logged.event.class == Class::Paid) {
-            closed.joined = heads.iter().copied().filter(|head| *head >= closed.last).collect();
-        }
+    /// Closes the first slot that is due; also returns what clients held until then: those who
+    /// were here all along, and those who joined at a head after its beginning.
+    pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Bookmark>)> {
+        self.due_ms().filter(|due_ms| *due_ms <= now_ms)?;
+        let start = self.slots.start()?;
+        let heads = self.heads.iter().copied().filter(|head| *head > start);
+        let heads = std::iter::once(start).chain(heads).map(|head| self.bookmark(head)).collect();
+        let closed = self.slots.close_due(now_ms)?;
         self.heads.retain(|head| *head > closed.last);
         self.ring.push(closed.clone());
         self.ring.trim(now_ms);
@@ -104,15 +103,10 @@ impl Log {
         self.head
     }
 
-    /// Accepted paid events up to the head that are still to come.
-    pub(crate) fn held(&self) -> u32 {
-        self.held_at(self.head.seq)
-    }
-
-    /// Accepted paid events up to a cursor, at or after all that has closed, that are still to
-    /// come.
-    pub(crate) fn held_at(&self, cursor: Seq) -> u32 {
-        self.slots.held_at(cursor)
+    /// What a client holds that was told of everything up to a cursor at or after all that has
+    /// closed.
+    pub(crate) fn bookmark(&self, cursor: Seq) -> Bookmark {
+        Bookmark { at: self.head.at(cursor), owed: self.slots.owed_at(cursor) }
     }
 
     /// Remembers that somebody joined at the present head.
@@ -123,20 +117,67 @@ impl Log {
     }
 
     /// What a client with this cursor has missed.
-    pub(crate) fn since(&self, since: Cursor) -> Past {
-        if since.epoch != self.head.epoch || since.seq > self.head.seq {
+    pub(crate) fn since(&self, since: Bookmark) -> Past {
+        if since.at.epoch != self.head.epoch || since.at.seq > self.head.seq {
             return Past::Lost;
         }
-        if since.seq < self.start() {
-            return Past::Older;
+        let owed = if since.at.seq < self.start() { None } else { owed(since, self.paid()) };
+        match owed {
+            Some(owed) => self.known_since(since.at.seq, &owed).within_limits(),
+            None => Past::Older,
         }
+    }
+
+    /// The same for a cursor before what is known here, with the entries from the broker that
+    /// came after [`Bookmark::known_from`].
+    pub(crate) fn since_fetched(&self, since: Bookmark, entries: &[Entry]) -> Past {
+        let start = self.start();
+        let older = entries.iter().take_while(|entry| entry.seq <= start);
+        let mut seen = Seen::default();
+        let older: Vec<(&Entry, Vec<Event>)> = older.map(|e| (e, seen.admitted(e))).collect();
+        let paid_before = older.iter().flat_map(|(entry, events)| {
+            let paid = events.iter().filter(|event| event.class == Class::Paid);
+            paid.map(|event| Logged { seq: entry.seq, event: event.clone() })
+        });
+        let paid_before: Vec<Logged> = paid_before.collect();
+        let known = self.paid().skip_while(|logged| logged.seq <= start);
+        let Some(owed) = owed(since, paid_before.iter().chain(known)) else { return Past::Lost };
+
+        // What was held into the slots that are known comes, or will come, with those.
+        let after = paid_before.iter().filter(|logged| logged.seq > since.at.seq);
+        let due: AHashSet<EventId> =
+            after.map(|l| l.event.id).chain(owed.iter().copied()).collect();
+        let later: AHashSet<EventId> = self.paid().map(|logged| logged.event.id).collect();
+        let is_earlier = |logged: &&Logged| !later.contains(&logged.event.id);
         let mut missed = Missed::default();
-        for slot in self.ring.after(since.seq) {
-            missed.add(slot, since.seq);
+        let paid = paid_before.iter().filter(|l| owed.contains(&l.event.id)).filter(is_earlier);
+        missed.events.extend(paid.map(|logged| logged.event.clone()));
+        let mut slots = Slots::new(self.slots.clock(), self.slots.budget(), 0);
+        let mut prev = since.at.seq;
+        for (entry, events) in older.into_iter().filter(|(entry, _)| entry.seq > since.at.seq) {
+            slots.add(prev, entry.seq, entry.origin_ms, events.into_iter(), entry.origin_ms);
+            prev = entry.seq;
+        }
+        while let Some(mut slot) = slots.close_due(u64::MAX) {
+            slot.sent.retain(|l| l.event.class != Class::Paid || is_earlier(&l));
+            missed.add(&slot, since.at.seq, &owed);
+        }
+        let newer = self.known_since(start.max(since.at.seq), &due);
+        missed.events.extend(newer.events);
+        missed.left_out.merge(&newer.left_out);
+        missed.within_limits()
+    }
+
+    /// What is known here and not to whoever was told of everything up to a cursor but what it is
+    /// owed.
+    fn known_since(&self, cursor: Seq, owed: &AHashSet<EventId>) -> Missed {
+        let mut missed = Missed::default();
+        for slot in self.ring.slots().filter(|slot| slot.last > cursor || !owed.is_empty()) {
+            missed.add(slot, cursor, owed);
         }
         // The open slots are not selected yet: what a returning client gets of them is within
         // one slot's budget, and what it does not get is counted.
-        let unsent: Vec<&Event> = self.slots.unsent_after(since.seq).collect();
+        let unsent: Vec<&Event> = self.slots.unsent_after(cursor).collect();
         let candidates: Vec<Candidate> = unsent.iter().map(|e| (*e).into()).collect();
         for (event, fate) in unsent.into_iter().zip(select(&candidates, self.slots.budget())) {
             match fate {
@@ -144,36 +185,13 @@ impl Log {
                 Fate::LeftOut => missed.left_out.add(event.class),
             }
         }
-        missed.within_limits()
+        missed
     }
 
-    /// The same for a cursor before the ring, with the entries after it from the broker.
-    pub(crate) fn since_fetched(&self, since: Cursor, entries: Vec<Entry>) -> Past {
-        let start = self.start();
-        let mut older = Slots::new(self.slots.clock(), self.slots.budget(), 0);
-        let mut seen = Seen::default();
-        let mut prev = since.seq;
-        for entry in entries.into_iter().take_while(|entry| entry.seq <= start) {
-            let events = seen.admitted(&entry).into_iter();
-            older.add(prev, entry.seq, entry.origin_ms, events, entry.origin_ms);
-            prev = entry.seq;
-        }
-        // Gifts that were held into the slots that are known come with those.
-        let later = self.ring.sent().chain(self.slots.held());
-        let later: AHashSet<EventId> = later.map(|logged| logged.event.id).collect();
-        let mut missed = Missed::default();
-        while let Some(mut slot) = older.close_due(u64::MAX) {
-            slot.sent.retain(|l| l.event.class != Class::Paid || !later.contains(&l.event.id));
-            missed.add(&slot, since.seq);
-        }
-        match self.since(self.head.at(start.max(since.seq))) {
-            Past::Known(newer) => {
-                missed.events.extend(newer.events);
-                missed.left_out.merge(&newer.left_out);
-                missed.within_limits()
-            }
-            Past::Older | Past::Lost => Past::Lost,
-        }
+    /// The paid events that are known here, sent or not, in the order of the log.
+    fn paid(&self) -> impl Iterator<Item = &Logged> {
+        let sent = self.ring.slots().flat_map(|slot| &slot.sent);
+        sent.filter(|logged| logged.event.class == Class::Paid).chain(self.slots.unsent_paid())
     }
 
     /// The newest events up to the head, oldest first: at most so many, and no more bytes than a
@@ -198,11 +216,26 @@ impl Log {
     }
 }
 
+/// The events that the holder of a bookmark is owed, of paid events in the order of the log;
+/// `None` if they are not all among those.
+fn owed<'a>(
+    bookmark: Bookmark,
+    paid: impl Iterator<Item = &'a Logged>,
+) -> Option<AHashSet<EventId>> {
+    let Some(Owed { oldest, count }) = bookmark.owed else { return Some(AHashSet::new()) };
+    let paid: Vec<&Logged> = paid.take_while(|logged| logged.seq <= bookmark.at.seq).collect();
+    let newest = &paid[paid.len().checked_sub(count as usize)?..];
+    let is_whole = newest.first().is_some_and(|first| first.seq == oldest);
+    is_whole.then(|| newest.iter().map(|logged| logged.event.id).collect())
+}
+
 impl Missed {
-    fn add(&mut self, slot: &ClosedSlot, since: Seq) {
-        let (sent, left_out) = slot.after(since);
-        self.events.extend(sent.cloned());
-        self.left_out.merge(&left_out);
+    /// Adds what a slot has that came after a cursor, or is owed.
+    fn add(&mut self, slot: &ClosedSlot, cursor: Seq, owed: &AHashSet<EventId>) {
+        let is_news = |l: &&Logged| l.seq > cursor || owed.contains(&l.event.id);
+        self.events.extend(slot.sent.iter().filter(is_news).map(|l| l.event.clone()));
+        let left_out = slot.left_out.iter().filter(|(seq, _)| *seq > cursor);
+        left_out.for_each(|(_, class)| self.left_out.add(*class));
     }
 
     fn within_limits(self) -> Past {

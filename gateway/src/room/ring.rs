@@ -61,16 +61,9 @@ impl Ring {
         self.slots.iter().flat_map(|slot| &slot.sent)
     }
 
-    /// The slots that a client with this cursor has not seen, or not seen whole.
-    ///
-    /// A slot of nothing but held events ends where it begins, and gifts are owed to whoever
-    /// joined behind them while their slot was open. A cursor there cannot say whether they were
-    /// seen, so they are replayed, and clients drop events that they have by their id.
-    pub(crate) fn after(&self, cursor: Seq) -> impl Iterator<Item = &ClosedSlot> {
-        self.slots.iter().filter(move |slot| {
-            let is_paced = slot.prev == slot.last && slot.last == cursor;
-            slot.last > cursor || is_paced || slot.joined.contains(&cursor)
-        })
+    /// The closed slots, oldest first.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &ClosedSlot> {
+        self.slots.iter()
     }
 
     /// The newest events sent, newest first.

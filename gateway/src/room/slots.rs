@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use protocol::cursor::Seq;
+use protocol::cursor::{Owed, Seq};
 use protocol::event::{Class, Event};
 use protocol::select::{Budget, Candidate, Fate, LeftOut, select};
 use protocol::slot::{Slot, SlotClock};
@@ -50,15 +50,13 @@ pub(crate) struct ClosedSlot {
     pub(crate) left_out: Vec<(Seq, Class)>,
     /// Accepted paid events up to `last` that are still to come.
     pub(crate) held: u32,
-    /// If gifts were sent: heads at or behind `last` at which somebody joined while it was open.
-    pub(crate) joined: Vec<Seq>,
     /// When it ended, in milliseconds since 1970.
     pub(crate) ended_ms: u64,
 }
 
 impl ClosedSlot {
     /// What somebody still has to get who joined inside this slot, or behind it while it was open:
-    /// what came after, and every paid event, since those count as held at any such cursor.
+    /// what came after, and every paid event, since those are owed at any such cursor.
     pub(crate) fn after(&self, cursor: Seq) -> (impl Iterator<Item = &Event>, LeftOut) {
         let mut left_out = LeftOut::default();
         self.left_out.iter().filter(|(seq, _)| *seq > cursor).for_each(|(_, c)| left_out.add(*c));
@@ -150,7 +148,6 @@ impl Slots {
             sent,
             left_out,
             held: count(self.held.len()),
-            joined: Vec::new(),
             ended_ms: self.clock.end_of(open.slot),
         }
     }
@@ -160,16 +157,20 @@ impl Slots {
         self.open.front().map(|open| open.prev)
     }
 
-    /// Paid events of closed slots that wait for a free place.
-    pub(crate) fn held(&self) -> impl Iterator<Item = &Logged> {
-        self.held.iter()
+    /// Paid events that have not been sent, in the order of the log.
+    pub(crate) fn unsent_paid(&self) -> impl Iterator<Item = &Logged> {
+        let open = self.open.iter().flat_map(|o| &o.events);
+        self.held.iter().chain(open.filter(|l| l.event.class == Class::Paid))
     }
 
-    /// Accepted paid events that have not been sent, those of open slots up to a cursor.
-    pub(crate) fn held_at(&self, cursor: Seq) -> u32 {
+    /// What a client that is told of everything up to a cursor is owed: the accepted paid events
+    /// that have not been sent, those of open slots up to the cursor.
+    pub(crate) fn owed_at(&self, cursor: Seq) -> Option<Owed> {
         let open = self.open.iter().flat_map(|o| &o.events);
         let paid = open.filter(|l| l.seq <= cursor && l.event.class == Class::Paid);
-        count(self.held.len() + paid.count())
+        let mut unsent = self.held.iter().chain(paid);
+        let oldest = unsent.next()?.seq;
+        Some(Owed { oldest, count: count(1 + unsent.count()) })
     }
 
     /// The events of open slots after a cursor, except paid ones (those are held until their slot

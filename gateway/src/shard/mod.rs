@@ -23,13 +23,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::close::CloseReason;
-use protocol::cursor::Cursor;
+use protocol::cursor::Bookmark;
 use protocol::ids::{Address, RoomId, UserId};
 use protocol::refusal::Refusal;
+use protocol::to_client::StateChange;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client::{Form, Seat};
-use crate::room::effect::{Aside, Join};
+use crate::room::effect::Join;
 
 pub(crate) use handover::{Handover, Ticket};
 pub(crate) use sink::{ClientSink, Socket};
@@ -83,7 +84,7 @@ pub(crate) enum RoomCommand {
 pub(crate) struct ShardAnswer {
     pub(crate) room: RoomId,
     pub(crate) joins: Vec<Join>,
-    pub(crate) head: Cursor,
+    pub(crate) head: Bookmark,
     pub(crate) tail: AnswerTail,
 }
 
@@ -107,12 +108,12 @@ pub(crate) struct ShardFrame {
 /// A batch for those whose cursor is `prev`, as complete frames.
 #[derive(Debug)]
 pub(crate) struct FrameVariant {
-    pub(crate) prev: Cursor,
-    pub(crate) cursor: Cursor,
+    pub(crate) prev: Bookmark,
+    pub(crate) cursor: Bookmark,
     /// How many events it accounts for.
     pub(crate) count: u32,
-    /// What else it tells.
-    pub(crate) aside: Aside,
+    /// What it tells of the room's state.
+    pub(crate) state: StateChange,
     /// By [`Form`]; `None` if nobody wants it.
     pub(crate) forms: [Option<Bytes>; Form::ALL.len()],
 }

@@ -297,10 +297,10 @@ impl Shard {
         for member in seats.members.serve(WRITES_PER_TURN) {
             let Some(client) = self.clients.seated(member.slot) else { continue };
             let Some(variant) = variant_for(member, &shard_frame.variants) else {
-                tally.unmatched += u64::from(member.told < shard_frame.variants[0].cursor.seq);
+                tally.unmatched += u64::from(member.told < shard_frame.variants[0].cursor.at.seq);
                 continue;
             };
-            member.told = variant.cursor.seq;
+            member.told = variant.cursor.at.seq;
             let form = client.seats.iter().find(|s| s.room == room).map(|s| s.seat.form);
             let frame = form.and_then(|form| Some((form, variant.forms[form as usize].as_ref()?)));
             let Some((form, frame)) = frame else {
@@ -317,7 +317,7 @@ impl Shard {
                 form,
                 frame: frame.clone(),
                 count: variant.count,
-                aside: variant.aside.clone(),
+                state: variant.state.clone(),
             });
             match sent {
                 Sent::Whole => {
@@ -341,7 +341,7 @@ impl Shard {
 
 /// The variant that goes on where the member's last one ended; `None` if it has all of it.
 fn variant_for<'a>(member: &Member, variants: &'a [FrameVariant]) -> Option<&'a FrameVariant> {
-    variants.iter().find(|variant| variant.prev.seq == member.told)
+    variants.iter().find(|variant| variant.prev.at.seq == member.told)
 }
 
 /// What one turn of a flush did, recorded once per turn instead of once per frame.

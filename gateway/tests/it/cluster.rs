@@ -245,6 +245,40 @@ async fn a_recovery_at_a_gateway_that_opens_the_room_reaches_far_back() {
     two.end().await;
 }
 
+/// Gifts that wait for their turn are owed to whoever was told so, wherever they come back: here
+/// at a gateway that never held them, since they lie further back than what it is told of a room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gifts_that_were_held_for_a_viewer_are_recovered_at_a_gateway_that_does_not_hold_them() {
+    let bus = TestBus::start();
+    let [one, two] = cluster(&bus, |config| {
+        config.hub.room.budget = Budget { chat: 1, higher: 1 };
+        config.hub.room.tick_ms = 500;
+    })
+    .await;
+    let mut bob = one.viewer(ROOM).await;
+    let gifts: Vec<_> = (0..10).map(|n| events::other(ROOM, "gift", &format!("礼物{n}"))).collect();
+    let gifts = one.api.publish_all(&gifts).await;
+    let held = |memory: &crate::support::memory::Memory| {
+        let account = memory.account(ROOM);
+        (!account.received.is_empty() && account.held > 0).then_some(account.held)
+    };
+    let held = bob.until("some gifts, and that more are held", held).await;
+    let accounts = bob.close().await;
+    let news: Vec<_> = (0..300).map(|n| events::other(ROOM, "system", &format!("{n}"))).collect();
+    one.api.publish_all(&news).await;
+
+    let mut bob = two.dial(Dial { accounts, ..Dial::default() }).await;
+    let joined = bob.rejoin(ROOM).await;
+    assert_eq!(joined["recovered"], true);
+    bob.reaches(ROOM, 310).await;
+    let account = bob.memory.account(ROOM);
+    account.assert_closes();
+    assert!(held >= 1 && account.received.len() == 310, "{}", account.received.len());
+    assert!(gifts.iter().all(|gift| account.has(gift["id"].as_str().unwrap())));
+    one.end().await;
+    two.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_shows_once_also_to_those_who_recover_it_from_the_log() {
     let bus = TestBus::start();

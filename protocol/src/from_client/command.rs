@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::tape::Value;
 use super::{Command, DecodeError, PublishBody, Request, RequestId, Role, Token, body, raw};
-use crate::cursor::Cursor;
+use crate::cursor::Bookmark;
 use crate::event::Kind;
 use crate::ids::is_invisible;
 use crate::limits::{HISTORY_EVENTS_MAX, KEY_CHARS_MAX, PING_TS_CHARS_MAX, TOKEN_BYTES_MAX};
@@ -108,7 +108,7 @@ impl<'t, 'a> Fields<'t, 'a> {
         }
     }
 
-    fn since(&self) -> Result<Option<Cursor>, Refusal> {
+    fn since(&self) -> Result<Option<Bookmark>, Refusal> {
         let Some(since) = self.since else { return Ok(None) };
         match since.text().map(str::parse) {
             Some(Ok(cursor)) => Ok(Some(cursor)),

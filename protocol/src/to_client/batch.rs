@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::state::{State, StateChange};
 use super::write_json;
-use crate::cursor::Cursor;
+use crate::cursor::Bookmark;
 use crate::from_client::RequestId;
 use crate::ids::RoomId;
 use crate::select::LeftOut;
@@ -24,15 +24,13 @@ pub struct Batch<'a, E> {
     /// Which room.
     pub room: &'a RoomId,
     /// Where the last batch ended.
-    pub prev: Cursor,
-    /// Where this one ends.
-    pub cursor: Cursor,
+    pub prev: Bookmark,
+    /// Where this one ends; its `held` is that of the message.
+    pub cursor: Bookmark,
     /// The events that are sent.
     pub events: &'a [E],
     /// The events in between that are not.
     pub left_out: &'a LeftOut,
-    /// Paid events at or before the cursor that are still to come.
-    pub held: u32,
     /// What has changed of the room.
     pub state: Option<&'a StateChange>,
 }
@@ -45,7 +43,7 @@ impl<E: AsRef<[u8]>> Batch<'_, E> {
         field(out, "room", self.room);
         field(out, "prev", &self.prev);
         field(out, "cursor", &self.cursor);
-        write_told(out, self.events, self.left_out, self.held);
+        write_told(out, self.events, self.left_out, self.cursor.held());
         if let Some(state) = self.state.filter(|state| !state.is_empty()) {
             field(out, "state", state);
         }
@@ -58,16 +56,14 @@ impl<E: AsRef<[u8]>> Batch<'_, E> {
 pub struct Joined<'a, E> {
     /// Which room.
     pub room: &'a RoomId,
-    /// The head of the room's log.
-    pub cursor: Cursor,
+    /// The head of the room's log; its `held` is that of the message.
+    pub cursor: Bookmark,
     /// Whether nothing is missing after the client's `since`; absent if it gave none.
     pub recovered: Option<bool>,
     /// The events after `since`, or the newest ones.
     pub events: &'a [E],
     /// The events after `since` that are not sent.
     pub left_out: &'a LeftOut,
-    /// Paid events at or before the cursor that are still to come.
-    pub held: u32,
     /// The length of a slot, in milliseconds.
     pub tick_ms: u32,
     /// The room.
@@ -85,7 +81,7 @@ impl<E: AsRef<[u8]>> Joined<'_, E> {
         if let Some(recovered) = self.recovered {
             field(&mut out, "recovered", &recovered);
         }
-        write_told(&mut out, self.events, self.left_out, self.held);
+        write_told(&mut out, self.events, self.left_out, self.cursor.held());
         field(&mut out, "tick_ms", &self.tick_ms);
         field(&mut out, "state", self.state);
         out.push(b'}');

@@ -3,6 +3,7 @@ mod batch;
 use std::time::Duration;
 
 use super::*;
+use crate::cursor::{Cursor, Owed};
 use crate::event::{Body, Draft, Event, Kind, WEIGHT_DEFAULT};
 use crate::ids::{EventId, UserId};
 
@@ -10,8 +11,14 @@ fn room() -> RoomId {
     RoomId::parse("demo").unwrap()
 }
 
-fn cursor(seq: u64) -> Cursor {
-    "00000000000000ff:0".parse::<Cursor>().unwrap().at(seq)
+fn cursor(seq: u64) -> Bookmark {
+    owing(seq, 0)
+}
+
+/// A cursor behind entry 2, which began what is still owed.
+fn owing(seq: u64, count: u32) -> Bookmark {
+    let at = "00000000000000ff:0".parse::<Cursor>().unwrap().at(seq);
+    Bookmark { at, owed: (count > 0).then_some(Owed { oldest: 2, count }) }
 }
 
 fn id(number: u64) -> Option<RequestId> {

@@ -4,7 +4,7 @@ mod model;
 
 use std::convert::Infallible;
 
-use protocol::cursor::Epoch;
+use protocol::cursor::{Cursor, Epoch, Owed};
 use protocol::frame;
 use serde_json::{Value, json};
 
@@ -12,8 +12,8 @@ use super::*;
 
 const NO_TIME: Duration = Duration::ZERO;
 
-fn at(seq: u64) -> Cursor {
-    Cursor { epoch: Epoch::random([7; 8]), seq }
+fn at(seq: u64) -> Bookmark {
+    Cursor { epoch: Epoch::random([7; 8]), seq }.into()
 }
 
 fn room(name: &str) -> RoomId {
@@ -42,7 +42,7 @@ fn batch(name: &str, prev: u64, cursor: u64, count: u32, bytes: usize) -> HeldBa
         form,
         frame: text(&message),
         count,
-        aside: Aside::default(),
+        state: StateChange::default(),
     }
 }
 
@@ -108,7 +108,7 @@ fn rest(mut outbox: Outbox) -> Vec<Value> {
 
 /// Messages in short: `c3` is a control frame, `a:5-7` a batch, `a?2-5=9` a gap of nine events.
 fn short(message: &Value) -> String {
-    let seq = |name: &str| message[name].as_str().unwrap().parse::<Cursor>().unwrap().seq;
+    let seq = |name: &str| message[name].as_str().unwrap().parse::<Bookmark>().unwrap().at.seq;
     let room = message["room"].as_str().unwrap_or_default();
     if let Some(n) = message["control"].as_u64() {
         format!("c{n}")
@@ -128,10 +128,10 @@ fn owed(outbox: Outbox) -> String {
 fn state_of_dropped_batches_is_told_behind_the_gap() {
     let mut outbox = stuck();
     let mut first = batch("a", 0, 5, 5, 0);
-    first.aside.state.likes = Some(1);
+    first.state.likes = Some(1);
     let mut second = batch("a", 5, 9, 4, 0);
-    second.aside.state.online = Some(7);
-    second.aside.held = 2;
+    second.state.online = Some(7);
+    second.cursor.owed = Some(Owed { oldest: 7, count: 2 });
     outbox.push_batch(first);
     outbox.push_batch(second);
     outbox.push_batch(batch("a", 9, 12, 3, 0));
@@ -141,7 +141,9 @@ fn state_of_dropped_batches_is_told_behind_the_gap() {
     let places: Vec<_> = order.iter().map(|text| written.find(text).unwrap()).collect();
     assert!(places.is_sorted(), "{written}");
     let state = &written[places[0]..places[2]];
-    assert!(state.contains("\"prev\":\"0707070707070707:9\",\"cursor\":\"0707070707070707:9\""));
+    assert!(
+        state.contains("\"prev\":\"0707070707070707:9:7:2\",\"cursor\":\"0707070707070707:9:7:2\"")
+    );
     assert!(state.contains("\"held\":2"), "{state}");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use protocol::cursor::Cursor;
+use protocol::cursor::Bookmark;
 use protocol::ids::RoomId;
 use protocol::limits::HISTORY_EVENTS_MAX;
 use protocol::refusal::Refusal;
@@ -39,7 +39,7 @@ impl Api {
 #[derive(Serialize)]
 pub(super) struct RoomInfo {
     room: RoomId,
-    cursor: Cursor,
+    cursor: Bookmark,
     online: u64,
     likes: u64,
     settings: Settings,
@@ -62,7 +62,7 @@ pub(super) struct HistoryQuery {
 #[derive(Serialize)]
 pub(super) struct History {
     room: RoomId,
-    cursor: Cursor,
+    cursor: Bookmark,
     events: Vec<Box<RawValue>>,
 }
 

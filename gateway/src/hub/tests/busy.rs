@@ -148,7 +148,7 @@ async fn a_past_that_the_broker_is_too_busy_to_tell_is_not_recovered() {
     let (mut stage, mute, mut verbs, deliver) = muted();
     let RoomDelivery::Opened { head, .. } = opened(9) else { unreachable!() };
     for (busy, expected) in [(0, vec!["+a", "?a 5"]), (1, vec![])] {
-        stage.join_with("a", Join { since: Some(head.at(5)), ..join(0) }).await;
+        stage.join_with("a", Join { since: Some(head.at(5).into()), ..join(0) }).await;
         deliver.send((room_id("a"), opened(9))).await.unwrap();
         mute.busy.store(busy, Ordering::Relaxed);
         if busy == 0 {
@@ -178,7 +178,7 @@ async fn late_repeated_and_refused_deliveries_change_nothing_for_viewers() {
             Faulty::wrap(Arc::clone(&broker), deliveries, seed, faults);
         let mut stage = Stage::on(faulty, deliveries);
         stage.join("demo", 0).await;
-        let mut at = stage.answer(0).await.head.seq;
+        let mut at = stage.answer(0).await.head.at.seq;
         for n in 1..=50 {
             drop(broker.publish(&room_id("demo"), chat(n, stage.now_ms(), 0)).unwrap());
             stage.pass(77).await;
@@ -186,8 +186,8 @@ async fn late_repeated_and_refused_deliveries_change_nothing_for_viewers() {
         let mut told = Vec::new();
         while told.len() < 50 {
             let frame = stage.frame(0).await;
-            assert_eq!(frame.variants[0].prev.seq, at, "seed {seed}");
-            at = frame.variants[0].cursor.seq;
+            assert_eq!(frame.variants[0].prev.at.seq, at, "seed {seed}");
+            at = frame.variants[0].cursor.at.seq;
             told.extend(numbers(&frame));
         }
         assert_eq!(told, (1..=50).collect::<Vec<_>>(), "seed {seed}");

@@ -9,7 +9,7 @@ async fn joins_are_counted_by_how_they_ended() {
     stage.join("demo", 2).await;
     let head = stage.answer(0).await.head;
     let lost = Cursor { epoch: protocol::cursor::Epoch::random([9; 8]), seq: 0 };
-    for since in [head, lost] {
+    for since in [head, lost.into()] {
         stage.pass(10).await;
         stage.join_with("demo", Join { since: Some(since), ..join(4) }).await;
         stage.answer(0).await;

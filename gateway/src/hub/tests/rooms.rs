@@ -10,14 +10,14 @@ async fn a_join_is_answered_at_once_and_a_frame_comes_at_the_end_of_its_slot() {
     stage.join("demo", 0).await;
     let answer = stage.answer(0).await;
     assert_eq!((stage.now_ms(), answer.joins.as_slice()), (START_MS, [join(0)].as_slice()));
-    assert_eq!(answer.head.seq, 0);
+    assert_eq!(answer.head.at.seq, 0);
 
     let end_ms = stage.slot_end_ms("demo");
     stage.publish("demo", chat(1, START_MS, 0));
     let frame = stage.frame(0).await;
     assert_eq!((stage.now_ms(), numbers(&frame)), (end_ms, vec![1]));
     let variant = &frame.variants[0];
-    assert_eq!((variant.prev.seq, variant.cursor.seq, variant.count), (0, 1, 1));
+    assert_eq!((variant.prev.at.seq, variant.cursor.at.seq, variant.count), (0, 1, 1));
     stage.silence(0, Duration::from_secs(3_600)).await;
     stage.silence(1, Duration::ZERO).await;
 }
@@ -106,7 +106,7 @@ async fn a_room_is_given_up_when_nobody_has_been_there_for_a_while() {
     // Whoever comes now finds everything that was published in between.
     stage.publish("demo", chat(1, stage.now_ms(), 0));
     stage.join_with("demo", Join { history: 10, ..join(1) }).await;
-    assert_eq!(stage.answer(1).await.head.seq, 1);
+    assert_eq!(stage.answer(1).await.head.at.seq, 1);
     assert_eq!(stage.metrics.rooms.get(), 1);
 }
 
@@ -158,7 +158,7 @@ async fn a_question_is_answered_and_opens_the_room_for_a_while() {
     let ask = HubCommand::Ask { room: room_id("demo"), events: 1, answer };
     stage.hubs.command(ask).await;
     let info = info.await.unwrap();
-    assert_eq!((info.cursor.seq, info.events.len(), info.state.online), (2, 1, 0));
+    assert_eq!((info.cursor.at.seq, info.events.len(), info.state.online), (2, 1, 0));
     assert_eq!(stage.metrics.rooms.get(), 1);
     stage.pass(20_010).await;
     assert_eq!(stage.metrics.rooms.get(), 0);

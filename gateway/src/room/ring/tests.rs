@@ -12,52 +12,13 @@ use crate::room::tests::fixtures::event;
 fn slot(ended_ms: u64, prev: Seq, last: Seq) -> ClosedSlot {
     let logged = |seq| Logged { seq, event: event(seq, Class::Chat) };
     let sent = (prev + 1..=last).map(logged).collect();
-    ClosedSlot { prev, last, sent, left_out: Vec::new(), held: 0, joined: Vec::new(), ended_ms }
-}
-
-/// The same slot with a gift in front, of an entry before it or its first one.
-fn with_gift(mut slot: ClosedSlot, seq: Seq) -> ClosedSlot {
-    slot.sent.retain(|logged| logged.seq != seq);
-    slot.sent.insert(0, Logged { seq, event: event(seq, Class::Paid) });
-    slot
+    ClosedSlot { prev, last, sent, left_out: Vec::new(), held: 0, ended_ms }
 }
 
 fn ring(slots: impl IntoIterator<Item = ClosedSlot>) -> Ring {
     let mut ring = Ring::default();
     slots.into_iter().for_each(|slot| ring.push(slot));
     ring
-}
-
-/// Where the slots after a cursor begin and end.
-fn after(ring: &Ring, cursor: Seq) -> Vec<(Seq, Seq)> {
-    ring.after(cursor).map(|slot| (slot.prev, slot.last)).collect()
-}
-
-#[test]
-fn a_cursor_has_not_seen_the_slots_that_end_behind_it() {
-    let ring = ring([slot(1_000, 0, 3), slot(2_000, 3, 5), slot(3_000, 5, 9)]);
-    assert_eq!(after(&ring, 0), [(0, 3), (3, 5), (5, 9)]);
-    assert_eq!(after(&ring, 2), [(0, 3), (3, 5), (5, 9)]);
-    assert_eq!(after(&ring, 3), [(3, 5), (5, 9)]);
-    assert_eq!(after(&ring, 9), []);
-}
-
-#[test]
-fn a_slot_of_nothing_but_held_gifts_is_replayed_since_its_cursor_does_not_tell_it() {
-    let paced = |ended_ms| with_gift(slot(ended_ms, 3, 3), 2);
-    let ring = ring([slot(1_000, 0, 3), paced(2_000), paced(3_000), slot(4_000, 3, 5)]);
-    assert_eq!(after(&ring, 3), [(3, 3), (3, 3), (3, 5)]);
-    assert_eq!(after(&ring, 4), [(3, 5)]);
-}
-
-#[test]
-fn gifts_are_replayed_to_whoever_joined_behind_their_slot_while_it_was_open() {
-    let first = ClosedSlot { joined: vec![3, 5], ..with_gift(slot(1_000, 0, 3), 2) };
-    let ring = ring([first, slot(2_000, 3, 5), slot(3_000, 5, 9)]);
-    assert_eq!(after(&ring, 3), [(0, 3), (3, 5), (5, 9)]);
-    assert_eq!(after(&ring, 5), [(0, 3), (5, 9)]);
-    assert_eq!(after(&ring, 6), [(5, 9)]);
-    assert_eq!(after(&ring, 9), []);
 }
 
 #[test]

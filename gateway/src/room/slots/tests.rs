@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use protocol::cursor::Seq;
+use protocol::cursor::{Owed, Seq};
 use protocol::event::{Class, Event};
 
 use super::{ClosedSlot, Slots};
@@ -134,13 +134,13 @@ fn a_publisher_whose_clock_is_ahead_cannot_hold_its_entries_back() {
 fn paid_events_beyond_the_budget_are_paced_without_anything_new_to_wake_them() {
     let mut driven = Driven::new(0);
     (0..12).for_each(|_| driven.add(10, Class::Paid, 10));
-    assert_eq!(driven.slots.held_at(12), 12);
+    assert_eq!(driven.slots.owed_at(12), Some(Owed { oldest: 1, count: 12 }));
     let paced = |at, prev, sent, held| Closed { last: 12, held, ..closed(at, prev, sent) };
     assert_eq!(driven.close_until(1_000), [paced(1_000, 0, 1..=5, 7)]);
     assert_eq!(driven.due_ms(), Some(2_000));
     assert_eq!(driven.close_until(2_000), [paced(2_000, 12, 6..=10, 2)]);
     assert_eq!(driven.close_until(3_000), [paced(3_000, 12, 11..=12, 0)]);
-    assert_eq!((driven.due_ms(), driven.slots.held_at(12)), (None, 0));
+    assert_eq!((driven.due_ms(), driven.slots.owed_at(12)), (None, None));
 }
 
 #[test]

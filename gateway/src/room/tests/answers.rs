@@ -8,7 +8,7 @@ use super::fixtures::{Driven, Told, address, cursor, join, one, seat};
 use crate::room::effect::{Answer, Effect, Join, Question};
 
 fn since(slot: u32, seq: u64) -> Join {
-    Join { since: Some(cursor(seq)), ..join(slot) }
+    Join { since: Some(cursor(seq).into()), ..join(slot) }
 }
 
 /// A room that opened with the entries after `after` of twenty, one per second since its start;
@@ -254,7 +254,7 @@ fn what_arrives_during_a_fetch_is_in_the_answer_once() {
     assert_eq!((told.cursor, told.events), (21, (11..=21).collect()));
     driven.wait_until(31_000);
     let frames = driven.take_frames();
-    assert!(frames[0].variants.iter().all(|variant| variant.prev.seq != 21));
+    assert!(frames[0].variants.iter().all(|variant| variant.prev.at.seq != 21));
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_question_is_answered_from_an_open_room() {
     let [Effect::Info(7, info)] = effects.as_slice() else {
         panic!("{effects:?}");
     };
-    assert_eq!((info.cursor, info.events.len(), info.state.online), (cursor(3), 2, 0));
+    assert_eq!((info.cursor, info.events.len(), info.state.online), (cursor(3).into(), 2, 0));
     driven.wait_until(19_999);
     assert!(!driven.room.is_over(driven.now));
     driven.wait_until(20_000);

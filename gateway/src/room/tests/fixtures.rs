@@ -2,7 +2,7 @@
 //! what its members are told, read back from the messages.
 
 use broker_bridge::{Entry, RoomDelivery};
-use protocol::cursor::{Cursor, Epoch, Seq};
+use protocol::cursor::{Bookmark, Cursor, Epoch, Seq};
 use protocol::event::{Class, Event, WEIGHT_DEFAULT};
 use protocol::ids::{Address, BootId, EventId, RoomId};
 use protocol::select::Budget;
@@ -196,6 +196,8 @@ pub(crate) struct Told {
     /// `None` in answers.
     pub(crate) prev: Option<Seq>,
     pub(crate) cursor: Seq,
+    /// What was held before it, if it is a batch, and is held after it.
+    pub(crate) bookmarks: (Option<Bookmark>, Bookmark),
     pub(crate) events: Vec<u64>,
     pub(crate) left_out: u64,
     pub(crate) held: u64,
@@ -208,8 +210,8 @@ impl Told {
     pub(crate) fn of(variant: &Variant) -> Self {
         let told = Self::parse(&serde_json::from_slice(&variant.payload).unwrap());
         let count = told.events.len() as u64 + told.left_out;
-        assert_eq!(told.prev, Some(variant.prev.seq), "the frame says what the message says");
-        assert_eq!(told.cursor, variant.cursor.seq, "the frame says what the message says");
+        let bookmarks = (Some(variant.prev), variant.cursor);
+        assert_eq!(told.bookmarks, bookmarks, "the frame says what the message says");
         assert_eq!(count, u64::from(variant.count), "the frame says what the message says");
         told
     }
@@ -217,17 +219,20 @@ impl Told {
     pub(crate) fn answer(answer: &Answer) -> Self {
         let json = [b"{", answer.tail.as_slice()].concat();
         let told = Self::parse(&serde_json::from_slice(&json).unwrap());
-        assert_eq!(told.cursor, answer.head.seq, "the effect says what the message says");
+        assert_eq!(told.bookmarks, (None, answer.head), "the effect says what the message says");
         assert_eq!(told.recovered, answer.recovered, "the effect says what the message says");
         told
     }
 
     fn parse(json: &Value) -> Self {
-        let seq = |value: &Value| value.as_str().map(|c| c.parse::<Cursor>().unwrap().seq);
+        let bookmark = |value: &Value| value.as_str().map(|c| c.parse::<Bookmark>().unwrap());
+        let (prev, cursor) = (bookmark(&json["prev"]), bookmark(&json["cursor"]).unwrap());
+        assert_eq!(json["held"].as_u64().unwrap_or(0), u64::from(cursor.held()));
         let left_out = json["left_out"].as_object();
         Self {
-            prev: seq(&json["prev"]),
-            cursor: seq(&json["cursor"]).unwrap(),
+            prev: prev.map(|prev| prev.at.seq),
+            cursor: cursor.at.seq,
+            bookmarks: (prev, cursor),
             events: json["events"].as_array().unwrap().iter().map(number).collect(),
             left_out: left_out.map_or(0, |l| l.values().map(|n| n.as_u64().unwrap()).sum()),
             held: json["held"].as_u64().unwrap_or(0),

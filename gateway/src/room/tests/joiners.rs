@@ -7,7 +7,7 @@ use crate::room::effect::RoomFrame;
 
 /// What a frame tells those whose cursor is `prev`; `None` if it is not for them.
 fn told(frame: &RoomFrame, prev: u64) -> Option<Told> {
-    frame.variants.iter().find(|variant| variant.prev.seq == prev).map(Told::of)
+    frame.variants.iter().find(|variant| variant.prev.at.seq == prev).map(Told::of)
 }
 
 fn answer(driven: &mut Driven) -> Told {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use broker_bridge::{Entry, RoomDelivery};
-use protocol::cursor::Seq;
+use protocol::cursor::{Bookmark, Seq};
 use protocol::event::{Class, Event};
 use protocol::ids::EventId;
 
@@ -51,8 +51,7 @@ enum Place {
     #[default]
     Absent,
     Waiting {
-        since: Option<Seq>,
-        fetched: bool,
+        since: Option<Bookmark>,
     },
     /// What its shard has told it.
     Seated {
@@ -63,11 +62,10 @@ enum Place {
 /// What a viewer was told since it joined.
 #[derive(Debug, Default)]
 struct Account {
-    /// Which opening of the room told it last.
-    room: u32,
     joined: Seq,
     held_at_join: u64,
     cursor: Seq,
+    bookmark: Option<Bookmark>,
     held: u64,
     /// Gifts from before the join that were still to come.
     held_gifts: HashSet<EventId>,
@@ -171,9 +169,10 @@ impl World {
             return;
         }
         viewer.seats += 1;
-        let since = viewer.account.as_ref().filter(|_| resumes).map(|account| account.cursor);
-        viewer.place = Place::Waiting { since, fetched: false };
-        let (seat, since) = (seat(viewer.seats), since.map(cursor));
+        let since =
+            viewer.account.as_ref().filter(|_| resumes).and_then(|account| account.bookmark);
+        viewer.place = Place::Waiting { since };
+        let seat = seat(viewer.seats);
         self.driven.room.join(Join { seat, since, history, ..join(slot) });
         self.wait(0);
     }
@@ -204,11 +203,6 @@ impl World {
         let entries = &self.log[after as usize..];
         let splits_a_key = entries.iter().any(|entry| self.repeats_before(entry, after as usize));
         let entries = (knows && !splits_a_key).then(|| entries.to_vec());
-        for viewer in &mut self.viewers {
-            if let Place::Waiting { since, fetched } = &mut viewer.place {
-                *fetched |= *since == Some(after);
-            }
-        }
         self.driven.deliver(RoomDelivery::Fetched { after: cursor(after), entries });
         self.carry_out();
     }
@@ -257,23 +251,18 @@ impl World {
         let told = Told::answer(answer);
         for join in &answer.joins {
             let viewer = &mut self.viewers[join.address.slot as usize];
-            let Place::Waiting { since, fetched } = viewer.place else { panic!("not asked for") };
-            assert_eq!((join.seat, join.since), (seat(viewer.seats), since.map(cursor)));
+            let Place::Waiting { since } = viewer.place else { panic!("not asked for") };
+            assert_eq!((join.seat, join.since), (seat(viewer.seats), since));
             assert_eq!(told.recovered.is_some(), since.is_some());
             viewer.place = Place::Seated { told: told.cursor };
             viewer.state = (told.state.0.unwrap(), told.state.1.unwrap());
             self.online += 1;
-            // What was held at a cursor is known to the room that told it, for as long as it
-            // knows the slots after it: otherwise the gifts are lost.
-            let knows_held = |a: &Account| a.held == 0 || (a.room == self.opens && !fetched);
-            let is_whole = viewer.account.as_ref().is_some_and(knows_held);
             match &mut viewer.account {
-                Some(account) if told.recovered == Some(true) && is_whole => {
-                    account.recover(&told, &self.published);
+                Some(account) if told.recovered == Some(true) => {
+                    account.take(&told, &self.published);
                 }
                 _ => viewer.account = Some(Account::new(&told, &self.published)),
             }
-            viewer.account.as_mut().unwrap().room = self.opens;
         }
     }
 
@@ -296,8 +285,8 @@ impl World {
                     && !frame.deflated
                     && frame.shards.contains(&address(slot as u32).shard)
             );
-            let Some(variant) = frame.variants.iter().find(|v| v.prev.seq == at) else {
-                assert!(at >= first.cursor.seq, "it is not passed over");
+            let Some(variant) = frame.variants.iter().find(|v| v.prev.at.seq == at) else {
+                assert!(at >= first.cursor.at.seq, "it is not passed over");
                 continue;
             };
             let told = Told::of(variant);
@@ -305,7 +294,7 @@ impl World {
             viewer.state.0 = told.state.0.unwrap_or(viewer.state.0);
             viewer.state.1 = told.state.1.unwrap_or(viewer.state.1);
             let account = viewer.account.as_mut().unwrap();
-            assert_eq!(told.prev, Some(account.cursor));
+            assert_eq!(told.bookmarks.0, account.bookmark);
             account.take(&told, &self.published);
         }
     }
@@ -324,24 +313,11 @@ impl Account {
             joined: told.cursor,
             held_at_join: told.held,
             cursor: told.cursor,
+            bookmark: Some(told.bookmarks.1),
             held: told.held,
             held_gifts,
             ..Self::default()
         }
-    }
-
-    /// Takes the answer of a recovery: gifts at or before the cursor may be told again, or for
-    /// the first time though they are not owed, since the cursor does not tell what was seen.
-    fn recover(&mut self, told: &Told, published: &HashMap<u64, Published>) {
-        let is_replayed = |n: &&u64| {
-            let event = published[n];
-            let is_owed = event.seq > self.joined || self.held_gifts.contains(&event.id);
-            event.class == Class::Paid
-                && event.seq <= self.cursor
-                && (!is_owed || self.received.contains(&event.id))
-        };
-        let new = told.events.iter().filter(|n| !is_replayed(n)).copied().collect();
-        self.take(&Told { events: new, ..told.clone() }, published);
     }
 
     /// Takes a message: nothing comes twice, everything in log order, and the account closes.
@@ -357,6 +333,7 @@ impl Account {
         }
         self.left_out += told.left_out;
         (self.cursor, self.held) = (told.cursor, told.held);
+        self.bookmark = Some(told.bookmarks.1);
         let range = self.joined + 1..=self.cursor;
         let owed = published.values().filter(|p| range.contains(&p.seq)).count() as u64;
         let counted = self.received.len() as u64 + self.left_out + self.held;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use protocol::close::CloseReason;
-use protocol::cursor::{Cursor, Epoch};
+use protocol::cursor::{Bookmark, Cursor, Epoch};
 use protocol::frame;
 use protocol::ids::{Address, BootId, RoomId, UserId};
 use socket2::SockRef;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::client::{Form, Seat};
-use crate::room::effect::{Aside, Join};
+use crate::room::effect::Join;
 use crate::shard::{AnswerTail, ClientSink, FrameVariant, ShardAnswer, Socket};
 
 /// Longer than anything takes here; what takes longer has failed.
@@ -236,8 +236,8 @@ fn room_id(name: &str) -> RoomId {
     RoomId::parse(name).unwrap()
 }
 
-fn cursor(seq: u64) -> Cursor {
-    Cursor { epoch: Epoch::random([7; 8]), seq }
+fn cursor(seq: u64) -> Bookmark {
+    Cursor { epoch: Epoch::random([7; 8]), seq }.into()
 }
 
 fn seat(number: u16) -> Seat {
@@ -257,5 +257,11 @@ fn variant(room: &str, prev: u64, last: u64, bytes: usize) -> FrameVariant {
     let message = format!("{room}:{prev}-{last}{}", " ".repeat(bytes));
     let forms = [Some(frame::text(message.as_bytes())), None, None];
     let count = (last - prev) as u32;
-    FrameVariant { prev: cursor(prev), cursor: cursor(last), count, aside: Aside::default(), forms }
+    FrameVariant {
+        prev: cursor(prev),
+        cursor: cursor(last),
+        count,
+        state: Default::default(),
+        forms,
+    }
 }

@@ -9,23 +9,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-/// A position in a room's log. The embedded log gives every event a number of its own, so the
-/// distance of two positions is the number of events between them.
+/// A position in a room's log, with what is owed there. The embedded log gives every event a
+/// number of its own, so the distance of two positions is the number of events between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) epoch: String,
     pub(crate) seq: u64,
+    text: String,
 }
 
 impl Position {
     pub(crate) fn parse(cursor: &Value) -> Self {
         let text = cursor.as_str().expect("a cursor is a text");
-        let (epoch, seq) = text.split_once(':').expect("a cursor is epoch:sequence");
-        Self { epoch: epoch.to_owned(), seq: seq.parse().unwrap() }
+        let mut parts = text.split(':');
+        let epoch = parts.next().expect("a cursor begins with its epoch").to_owned();
+        let seq = parts.next().expect("a sequence comes next").parse().unwrap();
+        Self { epoch, seq, text: text.to_owned() }
     }
 
+    /// The cursor as it came.
     pub(crate) fn text(&self) -> String {
-        self.at(self.seq)
+        self.text.clone()
     }
 
     /// The cursor of another entry of the same log.

@@ -17,8 +17,8 @@ fn joins() {
         r#"Join { room: "demo", role: Viewer, since: None, history: 0 }"#,
     );
     command(
-        r#"{"type":"join","room":"直播间","as":"peer","since":"00000000000000ff:42","history":100}"#,
-        r#"Join { room: "直播间", role: Peer, since: Some(Cursor { epoch: Epoch(255), seq: 42 }), history: 100 }"#,
+        r#"{"type":"join","room":"直播间","as":"peer","since":"00000000000000ff:42:17:3","history":100}"#,
+        r#"Join { room: "直播间", role: Peer, since: Some(Bookmark { at: Cursor { epoch: Epoch(255), seq: 42 }, owed: Some(Owed { oldest: 17, count: 3 }) }), history: 100 }"#,
     );
     command(
         r#"{"type":"join","room":"a","as":"viewer","since":null,"history":0}"#,

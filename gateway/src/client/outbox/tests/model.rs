@@ -142,7 +142,7 @@ proptest! {
             let waiting = client.pushed.get(controls as usize);
             prop_assert!(waiting.is_none_or(|pushed| pushed >= offset), "control goes first");
             let room = ROOMS.iter().position(|name| message["room"] == *name).unwrap();
-            let seq = |name: &str| message[name].as_str().map(|c| c.parse::<Cursor>().unwrap().seq);
+            let seq = |name: &str| message[name].as_str().map(|c| c.parse::<Bookmark>().unwrap().at.seq);
             let (from, to) = (seq("prev").or(seq("from")).unwrap(), seq("cursor").or(seq("to")).unwrap());
             let (left_at, _, left_offset) = client.left[room];
             if from < left_at {

@@ -42,7 +42,7 @@ async fn read_until(
 fn told(seen: &Seen) -> (u64, u64, u64) {
     let text = std::str::from_utf8(&seen.payload).unwrap().trim_end();
     let seq = |cursor: &serde_json::Value| {
-        cursor.as_str().unwrap().parse::<Cursor>().map(|cursor| cursor.seq).unwrap()
+        cursor.as_str().unwrap().parse::<Bookmark>().map(|cursor| cursor.at.seq).unwrap()
     };
     if let Some((prev, last)) = text.strip_prefix("a:").and_then(|range| range.split_once('-')) {
         let (prev, last) = (prev.parse().unwrap(), last.parse().unwrap());
