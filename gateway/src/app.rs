@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use broker_bridge::embedded::{Bus, BusConfig};
+use broker_bridge::embedded::{Bus, BusConfig, Retention};
 use broker_bridge::{Broker, Deliveries};
 use protocol::ids::{BootId, RoomId};
 use tokio::runtime::{Builder, Runtime};
@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Faults, is_local};
+use crate::config::{Config, Faults, HistoryRules, is_local};
 use crate::conn::acks::{self, ACKS_QUEUE};
 use crate::conn::context::Context;
 use crate::conn::reader::Reader;
@@ -108,7 +108,7 @@ impl Gateway {
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new()?);
         let back = runtime()?;
-        let (bus, broker, deliveries) = connect(&back, fabric);
+        let (bus, broker, deliveries) = connect(&back, fabric, &config.history);
         let (shards, shard_inboxes): (Vec<_>, Vec<_>) =
             (0..shard_count).map(|_| ShardHandle::channel()).unzip();
         let shards: Arc<[ShardHandle]> = shards.into();
@@ -372,11 +372,17 @@ impl Node {
     }
 }
 
-fn connect(back: &Runtime, fabric: Fabric) -> (Option<Bus>, Arc<dyn Broker>, Deliveries) {
+fn connect(
+    back: &Runtime,
+    fabric: Fabric,
+    history: &HistoryRules,
+) -> (Option<Bus>, Arc<dyn Broker>, Deliveries) {
     match fabric {
         Fabric::Embedded => {
             let _on = back.enter();
-            let bus = Bus::start(BusConfig::default());
+            let age_ms = u64::try_from(history.age.as_millis()).unwrap_or(u64::MAX);
+            let retention = Retention { age_ms, ..Retention::default() };
+            let bus = Bus::start(BusConfig { retention, ..BusConfig::default() });
             let (broker, deliveries) = bus.node(BootId::random(rand::random()));
             (Some(bus), broker, deliveries)
         }

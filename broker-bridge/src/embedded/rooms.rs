@@ -24,6 +24,10 @@ const RECENT_ENTRIES_MAX: usize = 256;
 /// Bytes of JSON that come with `Opened`: as much as one resume may replay.
 const RECENT_BYTES_MAX: usize = protocol::limits::RESUME_BYTES_MAX;
 
+/// Places kept for rooms to come; it takes more than that, and more than four times as many as
+/// there are rooms, before they are given back.
+const SPARE: usize = 64;
+
 const _: () = assert!(RECENT_ENTRIES_MAX >= protocol::limits::HISTORY_EVENTS_MAX);
 
 /// What is to be handed to a node.
@@ -104,7 +108,7 @@ impl Rooms {
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.listeners.retain(|listener| *listener != node);
         if room.is_idle() {
-            self.rooms.remove(id);
+            self.forget(id);
         }
     }
 
@@ -177,7 +181,17 @@ impl Rooms {
         if let Some(oldest_ms) = room.log.oldest_ms() {
             self.ages.push(Reverse((oldest_ms, id)));
         } else if room.is_idle() {
-            self.rooms.remove(&id);
+            self.forget(&id);
+        }
+    }
+
+    /// Forgets an idle room, and gives back the memory of a crowd of rooms that has gone.
+    fn forget(&mut self, id: &RoomId) {
+        self.rooms.remove(id);
+        let (rooms, ages) = (self.rooms.len(), self.ages.len());
+        if self.rooms.capacity() > SPARE + 4 * rooms {
+            self.rooms.shrink_to(2 * rooms);
+            self.ages.shrink_to(2 * ages);
         }
     }
 

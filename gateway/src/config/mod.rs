@@ -75,12 +75,32 @@ documented! {
         pub timing: ShardRules,
         /// How rooms start.
         pub hub: HubRules,
+        /// What rooms remember.
+        pub history: HistoryRules,
         /// The public side.
         pub public: PublicRules,
         /// TLS on the public side.
         pub tls: TlsRules,
         /// How a gateway leaves.
         pub drain: DrainRules,
+    }
+}
+
+documented! {
+    /// What rooms remember.
+    #[derive(Debug, Clone, Copy)]
+    pub struct HistoryRules {
+        /// How long the events of a room are kept for those who come back or come late. Default: 10
+        /// minutes, longer than a phone is in a tunnel. Shorter makes such clients start over with
+        /// the newest events; longer costs memory, about 500 bytes per event, up to 256 MiB for all
+        /// rooms together.
+        pub age: Duration,
+    }
+}
+
+impl Default for HistoryRules {
+    fn default() -> Self {
+        Self { age: Duration::from_secs(600) }
     }
 }
 
@@ -127,6 +147,7 @@ impl Default for Config {
             guests: GuestRules::default(),
             timing: ShardRules::default(),
             hub: HubRules::default(),
+            history: HistoryRules::default(),
             public: PublicRules::default(),
             tls: TlsRules::default(),
             drain: DrainRules::default(),

@@ -7,7 +7,7 @@ use crate::auth::config::{Anonymous, AuthConfig};
 use crate::client::guests::{AddressLimits, GuestRules};
 use crate::client::session::{PaidFromClients, SessionRules};
 use crate::config::kind::{self, Kind};
-use crate::config::{Config, DrainRules, cores};
+use crate::config::{Config, DrainRules, HistoryRules, cores};
 use crate::http::address::{Preface, Proxies};
 use crate::http::api::keys::ApiRules;
 use crate::http::serve::PublicRules;
@@ -18,6 +18,9 @@ use crate::shard::ShardRules;
 /// The slowest tick that still feels live.
 const TICK_MS_MAX: u32 = 60_000;
 const HOUR_S: u32 = 3600;
+/// A client that reloads its page comes back within this time.
+const HISTORY_MIN: Duration = Duration::from_secs(1);
+const HISTORY_MAX: Duration = Duration::from_secs(24 * 3600);
 
 const ANONYMOUS: &[(&str, Anonymous)] =
     &[("refused", Anonymous::Refused), ("view", Anonymous::View), ("chat", Anonymous::Chat)];
@@ -196,6 +199,7 @@ fn admin() -> Vec<Setting> {
 
 fn rooms() -> Vec<Setting> {
     let tick = kind::millis(1..=TICK_MS_MAX, |c| &mut c.hub.room.tick_ms);
+    let history = kind::time(HISTORY_MIN..=HISTORY_MAX, |c| &mut c.history.age);
     vec![
         Setting {
             env_alias: Some("BARRAGE_TICK_MS"),
@@ -219,6 +223,8 @@ fn rooms() -> Vec<Setting> {
              paid events wait for later slots; higher crowds the screen."
                 .to_owned(),
         ),
+        Setting::new("rooms.history", history, HistoryRules::DOCS.of("age"))
+            .flag("history", "TIME"),
     ]
 }
 

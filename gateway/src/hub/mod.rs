@@ -4,6 +4,7 @@
 //! shards listen. Joins, leaves, likes and questions come in through a [`HubHandle`], deliveries
 //! of the broker through dispatch; finished frames go out to shards. It has never seen a socket.
 
+mod open;
 mod schedule;
 mod task;
 #[cfg(test)]

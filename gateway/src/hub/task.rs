@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::client::Form;
 use crate::health::Pulse;
-use crate::hub::schedule::Schedule;
+use crate::hub::open::OpenRooms;
 use crate::hub::{HubCommand, HubInbox};
 use crate::metrics::{JoinOutcome, Metrics, Queue};
 use crate::now::{Clock, Now};
@@ -46,9 +46,7 @@ pub(crate) struct Hub {
     shards: Arc<[ShardHandle]>,
     metrics: Arc<Metrics>,
     pulse: Pulse,
-    rooms: Slab<Room>,
-    by_id: AHashMap<RoomId, usize>,
-    schedule: Schedule,
+    rooms: OpenRooms,
     /// Subscriptions that the broker was too busy for.
     refused: Vec<Verb>,
     questions: Slab<oneshot::Sender<Info>>,
@@ -92,9 +90,7 @@ impl Hub {
             shards,
             metrics,
             pulse,
-            rooms: Slab::new(),
-            by_id: AHashMap::new(),
-            schedule: Schedule::default(),
+            rooms: OpenRooms::default(),
             refused: Vec::new(),
             questions: Slab::new(),
             deflater: Deflater::new(),
@@ -136,7 +132,7 @@ impl Hub {
         const IDLE: Duration = Duration::from_secs(1);
         let now = self.clock.now();
         let turn = self
-            .schedule
+            .rooms
             .next_ms()
             .map_or(IDLE, |due_ms| Duration::from_millis(due_ms.saturating_sub(now.unix_ms)));
         turn.min(if self.refused.is_empty() { IDLE } else { RETRY })
@@ -147,10 +143,10 @@ impl Hub {
             Wake::Command(command) => self.command(command, now),
             Wake::Delivery(id, delivery) => {
                 // A delivery for a room that was given up is late, and harmless.
-                let Some(room) = self.by_id.get(&id).copied() else { return };
+                let Some(room) = self.rooms.find(&id) else { return };
                 self.rooms[room].deliver(delivery, now, effects);
                 self.carry_out(room, now, effects).await;
-                self.reschedule(room);
+                self.rooms.reschedule(room);
             }
             Wake::Time | Wake::Ended => {}
         }
@@ -161,38 +157,37 @@ impl Hub {
             HubCommand::Join { room, join } => {
                 let room = self.open(room, now);
                 self.rooms[room].join(join);
-                self.reschedule(room);
+                self.rooms.reschedule(room);
             }
             HubCommand::Leave { room, address, seat } => {
-                let Some(room) = self.by_id.get(&room).copied() else { return };
+                let Some(room) = self.rooms.find(&room) else { return };
                 self.rooms[room].leave(address, seat, now);
-                self.reschedule(room);
+                self.rooms.reschedule(room);
             }
             HubCommand::Like { room, likes } => {
                 self.metrics.likes.inc_by(u64::from(likes));
                 // The application may like a room whose viewers are all elsewhere.
                 let room = self.open(room, now);
                 self.rooms[room].like(likes, now);
-                self.reschedule(room);
+                self.rooms.reschedule(room);
             }
             HubCommand::Ask { room, events, answer } => {
                 let room = self.open(room, now);
                 let ticket = self.questions.insert(answer) as u64;
                 self.rooms[room].ask(Question { ticket, events });
-                self.reschedule(room);
+                self.rooms.reschedule(room);
             }
         }
     }
 
     /// The number of a room, which is subscribed if it was not open here.
     fn open(&mut self, id: RoomId, now: Now) -> usize {
-        if let Some(room) = self.by_id.get(&id) {
-            return *room;
+        if let Some(room) = self.rooms.find(&id) {
+            return room;
         }
         let (settings, shards) = (self.rules.room, self.shards.len());
         let room = Room::new(id.clone(), settings, self.broker.grace_ms(), shards, now);
         let room = self.rooms.insert(room);
-        self.by_id.insert(id.clone(), room);
         self.metrics.rooms.inc();
         self.try_verb(Verb::Subscribe(id));
         room
@@ -221,21 +216,14 @@ impl Hub {
         }
     }
 
-    fn reschedule(&mut self, room: usize) {
-        if let Some(due_ms) = self.rooms.get(room).and_then(Room::due_ms) {
-            self.schedule.add(due_ms, room);
-        }
-    }
-
     async fn turn_rooms(&mut self, now: Now, effects: &mut Vec<Effect>) {
         // All that is due now, and nothing that is booked meanwhile: the loop turns in any case.
-        let due: Vec<_> = std::iter::from_fn(|| self.schedule.take_due(now.unix_ms)).collect();
-        for room in due {
+        for room in self.rooms.take_due(now.unix_ms) {
             // The schedule may hold a room that was forgotten, or one that has had this turn.
             let Some(state) = self.rooms.get_mut(room) else { continue };
             if state.due_ms().is_none_or(|due_ms| due_ms > now.unix_ms) {
                 // What it was booked for may have gone, and it relied on this booking since.
-                self.reschedule(room);
+                self.rooms.reschedule(room);
                 continue;
             }
             state.turn(now, effects);
@@ -244,14 +232,14 @@ impl Hub {
             if over {
                 self.forget(room);
             } else {
-                self.reschedule(room);
+                self.rooms.reschedule(room);
             }
         }
+        self.rooms.give_back();
     }
 
     fn forget(&mut self, room: usize) {
         let room = self.rooms.remove(room);
-        self.by_id.remove(room.id());
         self.metrics.rooms.dec();
         self.try_verb(Verb::Unsubscribe(room.id().clone()));
     }

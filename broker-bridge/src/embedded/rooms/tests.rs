@@ -292,3 +292,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_crowd_of_rooms_that_has_gone_leaves_no_memory() {
+    const CROWD: usize = 10_000;
+    let mut rooms = rooms(Retention::default());
+    let names: Vec<_> = (0..CROWD).map(|n| room(&n.to_string())).collect();
+    handed(|out| {
+        for id in &names {
+            rooms.subscribe(node(1), id, out);
+            rooms.publish(id, event(10), 0, out);
+        }
+    });
+    for id in &names {
+        rooms.unsubscribe(node(1), id);
+    }
+    assert_eq!(rooms.rooms.len(), CROWD, "their logs are kept");
+    rooms.expire(AGE_MS);
+    assert_eq!((rooms.rooms.len(), rooms.bytes), (0, 0));
+    assert!(rooms.rooms.capacity() <= 2 * SPARE, "{}", rooms.rooms.capacity());
+    assert!(rooms.ages.capacity() <= 2 * SPARE, "{}", rooms.ages.capacity());
+}

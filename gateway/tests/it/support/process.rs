@@ -1,5 +1,6 @@
 //! The real binary as a process.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -30,7 +31,12 @@ impl GatewayProcess {
 
     /// Starts it for development on free ports, with more arguments.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_barrage-gateway"));
+        Self::start_program(env!("CARGO_BIN_EXE_barrage-gateway").as_ref(), arguments).await
+    }
+
+    /// The same with a gateway of another build.
+    pub(crate) async fn start_program(program: &OsStr, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BARRAGE_")) {
             command.env_remove(name);
         }
@@ -86,9 +92,19 @@ impl GatewayProcess {
 
     /// Memory that it has in use, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The part of it that no file stands behind, in bytes: what is left without the pages of the
+    /// program itself, which come as its code is first run.
+    pub(crate) fn anonymous_bytes(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("the process runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap();
         kib * 1024
     }
