@@ -23,6 +23,16 @@ impl Epoch {
     pub fn random(random: [u8; 8]) -> Self {
         Self(u64::from_be_bytes(random))
     }
+
+    /// The epoch as 8 bytes, big-endian.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
+    /// The epoch from its 8 bytes.
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
 }
 
 impl fmt::Display for Epoch {
@@ -206,6 +216,13 @@ mod tests {
             assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text}");
             assert_eq!(text.parse::<Bookmark>(), Err(CursorError), "{text}");
         }
+    }
+
+    #[test]
+    fn epoch_is_the_same_in_bytes_and_in_text() {
+        let epoch = Epoch::from_bytes([0, 1, 2, 3, 4, 5, 6, 0xff]);
+        assert_eq!(epoch.to_string(), "00010203040506ff");
+        assert_eq!(Epoch::from_bytes(epoch.to_bytes()), epoch);
     }
 
     proptest! {
