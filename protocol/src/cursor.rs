@@ -35,6 +35,17 @@ impl Epoch {
     }
 }
 
+impl FromStr for Epoch {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        if text.len() != 16 || !text.chars().all(|c| c.is_ascii_hexdigit()) {
+            return Err(CursorError);
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| CursorError)
+    }
+}
+
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -163,11 +174,7 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let (epoch, seq) = text.split_once(':').ok_or(CursorError)?;
-        if epoch.len() != 16 || !epoch.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(CursorError);
-        }
-        let epoch = u64::from_str_radix(epoch, 16).map_err(|_| CursorError)?;
-        Ok(Self { epoch: Epoch(epoch), seq: number(seq)? })
+        Ok(Self { epoch: epoch.parse()?, seq: number(seq)? })
     }
 }
 

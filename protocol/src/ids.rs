@@ -58,6 +58,15 @@ impl RoomId {
         Self(format!("${name}").into())
     }
 
+    /// Parses the name of any room, of a client or of the fabric, as nodes tell it each other.
+    ///
+    /// # Errors
+    /// [`IdError`]: empty, too long, or holds invisible characters.
+    pub fn of_the_fabric(text: &str) -> Result<Self, IdError> {
+        check(text, limits::ROOM_ID_BYTES_MAX)?;
+        Ok(Self(text.into()))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -220,6 +229,16 @@ impl BootId {
     /// Makes a boot id from random bytes.
     pub fn random(random: [u8; 8]) -> Self {
         Self(u64::from_be_bytes(random))
+    }
+
+    /// The id as 8 bytes, big-endian.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
+    /// The id from its 8 bytes.
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
     }
 }
 

@@ -9,11 +9,13 @@
 //! [`deflate`] if they came compressed) → [`from_client`] (decode in place) → [`event`] (render
 //! its final JSON, once in its life) →
 //! [`slot`] and [`select`] (which batch, and who is left out) → [`to_client`] (splice a batch) →
-//! [`frame`] again, or [`event_stream`] (one complete server frame for everybody).
+//! [`frame`] again, or [`event_stream`] (one complete server frame for everybody). Between nodes
+//! it travels in an [`envelope`], under a name that [`subject`] gives.
 
 pub mod close;
 pub mod cursor;
 pub mod deflate;
+pub mod envelope;
 pub mod event;
 pub mod event_stream;
 pub mod frame;
@@ -24,4 +26,5 @@ pub mod message;
 pub mod refusal;
 pub mod select;
 pub mod slot;
+pub mod subject;
 pub mod to_client;
