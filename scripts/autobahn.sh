@@ -31,7 +31,8 @@ cases = json.load(open(sys.argv[1]))["barrage"]
 fine = ("OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED")
 count = collections.Counter(case["behavior"] for case in cases.values())
 print(", ".join("%d %s" % (n, name) for name, n in sorted(count.items())))
-bad = [name for name, case in cases.items()
+bad = ["%s: %s, closed %s" % (name, case["behavior"], case["behaviorClose"])
+       for name, case in cases.items()
        if case["behavior"] not in fine or case["behaviorClose"] not in fine]
 print("\n".join(sorted(bad)))
 sys.exit(1 if bad or not cases else 0)

@@ -21,6 +21,7 @@ const EVERYTHING: Faults = Faults {
     delay_ms_max: 20,
     busy_permille: 50,
     lost_ack_permille: 50,
+    ack_delay_ms: 5,
 };
 
 struct Rig {
@@ -178,6 +179,15 @@ async fn a_lost_ack_does_not_undo_what_was_stored() {
     assert_eq!(rig.publish(3).await, [Outcome::Unanswered; 3]);
     assert_eq!(numbers(&rig.arrivals(Instant::now()).await), [1, 2, 3]);
     assert_eq!(rig.control.injected().acks_lost, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_ack_is_late_and_the_same() {
+    let mut rig = Rig::new(1, Faults { ack_delay_ms: 700, ..Faults::default() });
+    rig.open().await;
+    let began = Instant::now();
+    assert_eq!(rig.publish(1).await, [Outcome::Stored]);
+    assert!(began.elapsed() >= Duration::from_millis(700), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,14 @@
 //! A whole gateway: assembled, run, and drained in the reverse order.
 
 mod canary;
+mod drain;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use broker_bridge::embedded::{Bus, BusConfig, Retention};
@@ -16,6 +17,7 @@ use protocol::ids::{BootId, RoomId};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Faults, HistoryRules, is_local};
@@ -24,7 +26,7 @@ use crate::conn::context::Context;
 use crate::conn::reader::Reader;
 use crate::dispatch;
 use crate::doorman::Doorman;
-use crate::health::{Health, Pulse, Stage};
+use crate::health::{Health, Pulse};
 use crate::http::admin::{self, Admin};
 use crate::http::api::Api;
 use crate::http::api::keys::ApiKeys;
@@ -36,10 +38,7 @@ use crate::hub::{Hub, HubInbox, Hubs};
 use crate::keys::{Keys, Refresher};
 use crate::metrics::{Metrics, Reload};
 use crate::now::Clock;
-use crate::shard::{Control, Handover, Shard, ShardHandle, ShardInbox};
-
-/// Between two looks at what is awaited.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::shard::{Handover, Shard, ShardHandle, ShardInbox};
 
 /// What runs a gateway's log.
 pub enum Fabric {
@@ -70,6 +69,8 @@ pub struct Gateway {
     keys: Keys,
     shards: Arc<[ShardHandle]>,
     phase: watch::Sender<Phase>,
+    /// Ends when every shard has seen its last connection off.
+    staying: mpsc::Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -133,11 +134,13 @@ impl Gateway {
             phases,
         };
 
+        let (stays, staying) = mpsc::channel(1);
         let mut threads = Vec::new();
         let on_shards = shard_inboxes.into_iter().zip(listeners).zip(shard_pulses).enumerate();
         for (number, ((inbox, listener), pulse)) in on_shards {
             let number = u16::try_from(number).context("too many shards")?;
-            let seat = ShardSeat { number, inbox, listener, pulse: pulse.clone() };
+            let seat =
+                ShardSeat { number, inbox, listener, pulse: pulse.clone(), stays: stays.clone() };
             threads.push(node.spawn_shard(seat)?);
         }
         let api_keys = ApiKeys::new(node.config.api_keys.clone());
@@ -153,7 +156,19 @@ impl Gateway {
         };
         let Node { metrics, shards, config, .. } = node.clone();
         threads.push(node.spawn_back(back, back_side)?);
-        Ok(Self { public, admin, config, health, metrics, api_keys, keys, shards, phase, threads })
+        Ok(Self {
+            public,
+            admin,
+            config,
+            health,
+            metrics,
+            api_keys,
+            keys,
+            shards,
+            phase,
+            staying,
+            threads,
+        })
     }
 
     /// Where clients connect.
@@ -178,38 +193,6 @@ impl Gateway {
             Err(_) => Reload::Refused,
         };
         self.metrics.reloaded(outcome);
-    }
-
-    /// Leaves politely: not ready, a pause for load balancers, no new clients, a goodbye to each
-    /// spread over the window, and the end when the last has gone.
-    pub async fn drain(mut self) {
-        self.health.enter(Stage::Draining);
-        self.metrics.ready.set(0);
-        let drain = self.config.drain;
-        tokio::time::sleep(drain.delay).await;
-        self.phase.send_replace(Phase::Leaving);
-        for shard in self.shards.iter() {
-            shard.control(Control::Drain { window_s: drain.window_s }).await;
-        }
-        let patience = Duration::from_secs(u64::from(drain.window_s)) + drain.grace;
-        let gone = async {
-            while self.metrics.connections.get() > 0 {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        if tokio::time::timeout(patience, gone).await.is_err() {
-            let left = self.metrics.connections.get();
-            tracing::warn!(left, "clients that did not go were cut off");
-        }
-        self.phase.send_replace(Phase::Ended);
-        for thread in std::mem::take(&mut self.threads) {
-            while !thread.is_finished() {
-                tokio::time::sleep(LOOK).await;
-            }
-            if thread.join().is_err() {
-                tracing::error!("a thread of the gateway failed");
-            }
-        }
     }
 }
 
@@ -240,6 +223,8 @@ struct ShardSeat {
     inbox: ShardInbox,
     listener: std::net::TcpListener,
     pulse: Pulse,
+    /// Kept for as long as the shard has connections.
+    stays: mpsc::Sender<Infallible>,
 }
 
 /// What the back thread is started with.
@@ -269,7 +254,7 @@ impl Node {
     }
 
     async fn shard(self, seat: ShardSeat) -> io::Result<()> {
-        let ShardSeat { number, inbox, listener, pulse } = seat;
+        let ShardSeat { number, inbox, listener, pulse, stays } = seat;
         let (timing, metrics) = (self.config.timing, Arc::clone(&self.metrics));
         let (boot, handover) = (self.broker.boot(), Handover::default());
         let shard = Shard::new(boot, number, handover.clone(), self.clock, timing, metrics, pulse);
@@ -298,27 +283,23 @@ impl Node {
         let tasks = TaskTracker::new();
         let rules = self.config.public.clone();
         let (entry, tls) = (Entry::new(&self.config.auth), self.tls.clone());
-        let public = Rc::new(Public { context, rules, tls, entry, tasks: tasks.clone() });
+        let leaving = CancellationToken::new();
+        let public = Public { context, rules, tls, entry, tasks: tasks.clone(), leaving };
         let listener = listen::into_tokio(listener)?;
-        let mut phases = self.phases.clone();
-        public.accept(listener, reached(phases.clone(), Phase::Leaving)).await;
-        tasks.close();
-        tokio::select! {
-            () = tasks.wait() => {}
-            () = reached(phases.clone(), Phase::Ended) => {}
-        }
-        // The last acks are told while the shard still writes.
-        let told = async {
-            while !acks_task.is_finished() {
-                tokio::time::sleep(LOOK).await
-            }
+        let phases = self.phases;
+        let served = async {
+            Rc::new(public).accept(listener, reached(phases.clone(), Phase::Leaving)).await;
+            tasks.close();
+            tasks.wait().await;
+            // What clients have published is the broker's before the gateway ends.
+            drop(acks_task.await);
         };
         tokio::select! {
-            () = told => {}
+            () = served => drop(stays),
             () = reached(phases.clone(), Phase::Ended) => {}
         }
         // Hubs end last, and they hold handles of this shard: the phase ends it instead.
-        let _ = phases.wait_for(|phase| *phase >= Phase::Ended).await;
+        reached(phases, Phase::Ended).await;
         shard_task.abort();
         Ok(())
     }

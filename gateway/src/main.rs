@@ -61,11 +61,14 @@ async fn run(sources: Sources, loaded: Loaded) -> anyhow::Result<ExitCode> {
             _ = hangup.recv() => reloader.reload(&gateway),
         }
     }
-    tokio::select! {
-        () = gateway.drain() => tracing::info!("drained"),
-        // A second signal hurries.
-        _ = terminate.recv() => tracing::info!("stopped by a second signal"),
-        _ = interrupt.recv() => tracing::info!("stopped by a second signal"),
-    }
+    // A second signal hurries.
+    let hurry = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    gateway.drain_until(hurry).await;
+    tracing::info!("drained");
     Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,8 @@ pub struct Faults {
     pub busy_permille: u16,
     /// Publications that are stored but answered as unavailable.
     pub lost_ack_permille: u16,
+    /// How much later every ack comes, in milliseconds.
+    pub ack_delay_ms: u64,
 }
 
 /// How many faults there were.

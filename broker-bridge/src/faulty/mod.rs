@@ -146,6 +146,18 @@ impl Shared {
     }
 }
 
+/// The same ack, but later.
+fn later(pending: PendingAck, by: Duration) -> PendingAck {
+    let (answer, later) = PendingAck::channel();
+    tokio::spawn(async move {
+        let ack = pending.await;
+        tokio::time::sleep(by).await;
+        // Nobody may wait for it any more.
+        let _ = answer.send(ack);
+    });
+    later
+}
+
 impl Broker for Faulty {
     fn boot(&self) -> BootId {
         self.broker.boot()
@@ -159,10 +171,15 @@ impl Broker for Faulty {
         let mut dice = self.shared.dice_for_verb();
         self.shared.admit(&mut dice)?;
         let pending = self.broker.publish(room, event)?;
-        let is_lost = dice.happens(self.shared.faults.borrow().lost_ack_permille);
+        let Faults { lost_ack_permille, ack_delay_ms, .. } = *self.shared.faults.borrow();
+        let is_lost = dice.happens(lost_ack_permille);
         count(&self.shared.tally.acks_lost, is_lost);
-        // A pending ack that nobody will answer reads as unavailable.
-        Ok(if is_lost { PendingAck::channel().1 } else { pending })
+        Ok(match ack_delay_ms {
+            // A pending ack that nobody will answer reads as unavailable.
+            _ if is_lost => PendingAck::channel().1,
+            0 => pending,
+            later_ms => later(pending, Duration::from_millis(later_ms)),
+        })
     }
 
     fn subscribe(&self, room: &RoomId) -> Result<(), Busy> {

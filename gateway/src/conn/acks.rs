@@ -62,7 +62,7 @@ pub(crate) async fn run(
             Some((address, frame, since)) = awaited.next() => {
                 let taken = clock.now().mono.saturating_sub(since);
                 metrics.ack_seconds.observe(taken.as_secs_f64());
-                shard.control(Control::Send { address, frame }).await;
+                shard.control(Control::Answer { address, frame }).await;
             }
         }
     }
@@ -115,7 +115,7 @@ mod tests {
 
         /// What the shard is to send next: the slot of the client, and the message.
         async fn told(&mut self) -> (u32, String) {
-            let Some(Control::Send { address, frame }) = self.shard.next_control().await else {
+            let Some(Control::Answer { address, frame }) = self.shard.next_control().await else {
                 panic!("an ack is a message")
             };
             let header = if frame[1] < 126 { 2 } else { 4 };

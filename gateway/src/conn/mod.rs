@@ -67,6 +67,7 @@ pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
         Ok(who) => who,
         Err(fault) => return turn_away(&context, &socket, fault).await,
     };
+    socket.owe();
     let Some(address) = context.attach(&socket, user.id.clone()).await else { return };
     match context.doorman.seat(&user.id) {
         Ok(seated) => {
@@ -75,7 +76,8 @@ pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
             }
             let publishes = Arc::clone(&seated.publishes);
             let session = Session::new(user, grants, expires_s, form, publishes);
-            context.send(address, &welcome(&context, session.user())).await;
+            let frame = frame::text(&welcome(&context, session.user()));
+            context.shard.control(Control::Answer { address, frame }).await;
             converse(
                 &context,
                 Conn { socket, address, form, session, carry: Carry::default() },
@@ -198,6 +200,7 @@ impl Conn {
                 match context.broker.publish(&room, event) {
                     Ok(pending) => {
                         context.metrics.accepted(class);
+                        self.socket.owe();
                         let address = self.address;
                         let ack = AwaitedAck { address, id, event: json, pending, since: now.mono };
                         // The task of the acks ends after all connections.

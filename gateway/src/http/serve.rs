@@ -6,12 +6,12 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::guests::Denied;
@@ -55,6 +56,9 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
 /// What was sent must be acknowledged by the client's kernel within this time.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// Who has connected and said nothing yet when the gateway leaves has this long to begin: a
+/// request may be on its way.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// After a failed accept (no file descriptor left, usually) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -110,6 +114,8 @@ pub(crate) struct Public {
     pub(crate) tls: Option<Tls>,
     pub(crate) entry: Entry,
     pub(crate) tasks: TaskTracker,
+    /// Told when no more connections are taken.
+    pub(crate) leaving: CancellationToken,
 }
 
 impl Public {
@@ -125,17 +131,23 @@ impl Public {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.clone().spawn(stream, peer),
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
+                accepted = listener.accept() => self.accepted(accepted).await,
             }
         }
-        while let Some(Ok((stream, peer))) = queued(&listener) {
-            self.clone().spawn(stream, peer);
+        self.leaving.cancel();
+        let Ok(listener) = listener.into_std() else { return };
+        while let Some(accepted) = queued(&listener) {
+            self.accepted(accepted).await;
+        }
+    }
+
+    async fn accepted(self: &Rc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        match accepted {
+            Ok((stream, peer)) => Rc::clone(self).spawn(stream, peer),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 
@@ -171,19 +183,34 @@ impl Public {
         let metrics = Arc::clone(&self.context.metrics);
         let cut = Rc::clone(&visitor.cut);
         let visitor = Rc::new(visitor);
+        let leaving = self.leaving.clone();
+        let last_words = async move {
+            leaving.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
         let service = service_fn(move |request| {
             let (public, visitor) = (Rc::clone(&self), Rc::clone(&visitor));
             async move { Ok::<_, Infallible>(public.answer(request, &visitor)) }
         });
-        let served = http1::Builder::new()
+        let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
+        let mut connection = pin!(connection);
         let served = tokio::select! {
-            served = served => served,
+            biased;
+            served = connection.as_mut() => served,
             () = cut.notified() => return,
+            () = last_words => {
+                // Ends what is idle; an answer that is under way is finished.
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = connection => served,
+                    () = cut.notified() => return,
+                }
+            }
         };
         if let Err(error) = served {
             if error.is_timeout() {
@@ -354,8 +381,15 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
-/// A connection that the kernel has finished already. Not held back by the task's budget: `None`
-/// means that there is none.
-fn queued(listener: &TcpListener) -> Option<io::Result<(TcpStream, std::net::SocketAddr)>> {
-    tokio::task::unconstrained(listener.accept()).now_or_never()
+/// A connection that the kernel has finished already; `None` if there is none.
+///
+/// The kernel is asked itself: what the runtime knows of the queue is as old as its last look.
+fn queued(listener: &std::net::TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    match listener.accept() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        accepted => Some(accepted.and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        })),
+    }
 }

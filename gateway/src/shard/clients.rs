@@ -124,6 +124,11 @@ impl Client {
         u32::try_from(ends.as_secs()).unwrap_or(u32::MAX)
     }
 
+    /// Whether something that it has asked for is under way.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.sink.is_owed() || self.seats.iter().any(|seat| seat.position.is_none())
+    }
+
     /// Notes where this client sits in a room after others have left it.
     pub(crate) fn moved(&mut self, room: u32, position: usize) {
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.room == room) {

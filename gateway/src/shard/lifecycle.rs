@@ -9,16 +9,13 @@ use crate::now::Now;
 use crate::shard::ClientSink;
 use crate::shard::clients::{Life, NEVER_S};
 use crate::shard::flush::Sent;
-use crate::shard::speech::Goodbye;
-use crate::shard::task::{Leaving, Shard};
+use crate::shard::task::Shard;
 use crate::shard::watch::Watch;
 
 /// How long a client that was told to go may take to read it.
 const CLOSING_S: u32 = 5;
 /// Pings of clients that fell silent in the same second are spread over so many seconds.
 const PING_SPREAD_S: u32 = 5;
-/// A drained client comes back within this time, in milliseconds, each at its own moment.
-const RECONNECT_SPREAD_MS: u64 = 500;
 
 impl Shard {
     pub(super) fn attach(&mut self, sink: ClientSink, user: UserId, now: Now) -> Address {
@@ -26,14 +23,7 @@ impl Shard {
         let address = self.clients.attach(sink, user, now_s);
         let ping_s = now_s + self.silence_s(address.slot);
         self.schedule(address.slot, address.generation, ping_s);
-        if let Leaving::Goodbyes(seconds) = &mut self.leaving {
-            // It got through the door as it closed.
-            let latecomer = (address.slot, address.generation);
-            match seconds.last_mut() {
-                Some(next) => next.push(latecomer),
-                None => seconds.push(vec![latecomer]),
-            }
-        }
+        self.leaving.add((address.slot, address.generation));
         address
     }
 
@@ -129,10 +119,7 @@ impl Shard {
                 self.look(slot, generation, now);
             }
         }
-        let Leaving::Goodbyes(seconds) = &mut self.leaving else { return };
-        for (slot, generation) in seconds.pop().unwrap_or_default() {
-            self.say_goodbye(slot, generation, now);
-        }
+        self.say_goodbyes(now);
     }
 
     pub(super) fn look(&mut self, slot: u32, generation: u32, now: Now) {
@@ -210,32 +197,5 @@ impl Shard {
         let sent = client.send_control(&ping, now.mono);
         self.metrics.pings.inc();
         self.sent_control(slot, generation, ping.len(), sent, now);
-    }
-
-    /// Draws for every client the second in which it is told goodbye.
-    pub(super) fn drain(&mut self, window_s: u32) {
-        let mut seconds: Vec<Vec<(u32, u32)>> = vec![Vec::new(); window_s as usize + 1];
-        for (slot, client) in self.clients.iter_mut() {
-            let second = rand::random_range(0..=window_s);
-            seconds[second as usize].push((slot, client.generation));
-        }
-        self.leaving = Leaving::Goodbyes(seconds);
-    }
-
-    pub(super) fn say_goodbye(&mut self, slot: u32, generation: u32, now: Now) {
-        let Some(client) = self.clients.at(slot, generation) else { return };
-        if matches!(client.life, Life::Closing(_)) {
-            return;
-        }
-        let after_ms = rand::random_range(0..RECONNECT_SPREAD_MS);
-        let goodbye = match client.sink.goodbye(CloseReason::Draining, after_ms) {
-            Goodbye::BeforeClose(goodbye) => goodbye,
-            Goodbye::Last(goodbye) => {
-                return self.end(slot, generation, CloseReason::Draining, &goodbye, now);
-            }
-        };
-        let sent = client.send_control(&goodbye, now.mono);
-        self.sent_control(slot, generation, goodbye.len(), sent, now);
-        self.close(slot, generation, CloseReason::Draining, now);
     }
 }

@@ -9,6 +9,7 @@ mod cipher;
 mod clients;
 mod flush;
 mod handover;
+mod leaving;
 mod lifecycle;
 mod rooms;
 mod seating;
@@ -60,12 +61,16 @@ pub(crate) enum Control {
     Send { address: Address, frame: Bytes },
     /// Send a frame to every client of a user, or (without one) to every client.
     SendTo { user: Option<UserId>, frame: Bytes },
+    /// Send what the client is owed: its welcome, or what became of a publish.
+    Answer { address: Address, frame: Bytes },
     /// End the client: a close frame, then the socket.
     Close { address: Address, reason: CloseReason },
     /// The client has said that it goes: answer with this close frame, then end the socket.
     Echo { address: Address, frame: Bytes },
     /// Say goodbye to every client, spread over a time.
     Drain { window_s: u32 },
+    /// Say goodbye to every client now.
+    Hurry,
 }
 
 /// What hubs ask of a shard.

@@ -20,18 +20,20 @@ pub(crate) struct Socket {
     /// What encrypts and decrypts, if the connection is TLS.
     cipher: Option<Box<Cipher>>,
     heard_s: Cell<u32>,
+    /// Answers that the client waits for and that are under way.
+    owed: Cell<u32>,
 }
 
 impl Socket {
     /// A socket that carries frames as they are.
     pub(crate) fn plain(stream: TcpStream) -> Self {
-        Self { stream, cipher: None, heard_s: Cell::new(0) }
+        Self { stream, cipher: None, heard_s: Cell::new(0), owed: Cell::new(0) }
     }
 
     /// A socket that carries them encrypted, after the handshake.
     pub(crate) fn tls(stream: TcpStream, session: rustls::ServerConnection) -> Self {
         let cipher = Some(Box::new(Cipher::new(session)));
-        Self { stream, cipher, heard_s: Cell::new(0) }
+        Self { stream, cipher, heard_s: Cell::new(0), owed: Cell::new(0) }
     }
 
     /// Waits until there is something to read, or the end.
@@ -53,6 +55,12 @@ impl Socket {
     /// Notes that the client has said something.
     pub(crate) fn heard(&self, now_s: u32) {
         self.heard_s.set(now_s);
+    }
+
+    /// Notes that an answer is under way, a welcome or an ack: the client is not sent elsewhere
+    /// before it has come as a [`Control::Answer`](crate::shard::Control::Answer).
+    pub(crate) fn owe(&self) {
+        self.owed.update(|owed| owed.saturating_add(1));
     }
 
     fn try_write(&self, bytes: &[u8]) -> Written {
@@ -125,6 +133,22 @@ impl ClientSink {
             Self::Socket(socket) => socket.heard_s.get(),
             // It has no way to say anything. One that is dead takes nothing, in the end.
             Self::Events(_) => u32::MAX,
+        }
+    }
+
+    /// Whether answers are under way to the client.
+    pub(crate) fn is_owed(&self) -> bool {
+        match self {
+            Self::Socket(socket) => socket.owed.get() > 0,
+            // It asks for nothing but its room.
+            Self::Events(_) => false,
+        }
+    }
+
+    /// Notes that an answer has come.
+    pub(crate) fn answered(&self) {
+        if let Self::Socket(socket) = self {
+            socket.owed.update(|owed| owed.saturating_sub(1));
         }
     }
 

@@ -19,6 +19,7 @@ use crate::metrics::{FrameLane, Metrics};
 use crate::now::{Clock, Now};
 use crate::shard::clients::{Client, Clients, Life};
 use crate::shard::flush::Sent;
+use crate::shard::leaving::Leaving;
 use crate::shard::rooms::{Job, Rooms};
 use crate::shard::watch::Watch;
 use crate::shard::wheel::Wheel;
@@ -72,14 +73,6 @@ pub(crate) struct Shard {
     pub(super) leaving: Leaving,
     /// The second in which the timers were last looked at.
     pub(super) looked_s: u32,
-}
-
-/// Whether clients are told to go elsewhere.
-#[derive(Debug)]
-pub(super) enum Leaving {
-    No,
-    /// Who is told goodbye in which of the next seconds, the last first.
-    Goodbyes(Vec<Vec<(u32, u32)>>),
 }
 
 /// What the loop has waited for.
@@ -206,6 +199,7 @@ impl Shard {
             Control::Unseat { address, room, seat } => self.unseat(address, &room, seat),
             Control::Send { address, frame } => self.send(address, &frame, now),
             Control::SendTo { user, frame } => self.send_to(user.as_ref(), &frame, now),
+            Control::Answer { address, frame } => self.answer(address, &frame, now),
             Control::Close { address, reason } => {
                 self.close(address.slot, address.generation, reason, now);
             }
@@ -214,6 +208,7 @@ impl Shard {
                 self.end(slot, generation, CloseReason::Normal, &frame, now);
             }
             Control::Drain { window_s } => self.drain(window_s),
+            Control::Hurry => self.hurry(now),
         }
     }
 
@@ -224,6 +219,13 @@ impl Shard {
         }
         let sent = client.send_control(frame, now.mono);
         self.sent_control(address.slot, address.generation, frame.len(), sent, now);
+    }
+
+    fn answer(&mut self, address: Address, frame: &Bytes, now: Now) {
+        if let Some(client) = self.clients.get(address) {
+            client.sink.answered();
+        }
+        self.send(address, frame, now);
     }
 
     pub(super) fn sent_control(

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::support::client::TestClient;
 use crate::support::events;
+use crate::support::files::Folder;
 use crate::support::gateway::TestGateway;
 use crate::support::process::GatewayProcess;
 use crate::support::raw::RawClient;
@@ -83,7 +84,9 @@ async fn without_clients_it_ends_at_once() {
 
 #[tokio::test]
 async fn a_second_signal_hurries() {
-    let mut process = GatewayProcess::start(&[]).await;
+    let folder = Folder::make("hurry");
+    let config = folder.file("barrage.toml", "[drain]\nwindow = \"10m\"\n");
+    let mut process = GatewayProcess::start(&["--config", &config]).await;
     let mut client = RawClient::connect(process.public).await;
     client.join(ROOM).await;
     let begun = Instant::now();
@@ -95,8 +98,10 @@ async fn a_second_signal_hurries() {
     .await;
     process.signal("TERM");
     assert_eq!(process.ends().await, Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(2) + BUSY / 2, "{:?}", begun.elapsed());
-    client.ends().await;
+    assert!(begun.elapsed() < Duration::from_secs(3) + BUSY, "{:?}", begun.elapsed());
+    // There was time for a goodbye all the same.
+    assert_eq!(client.ends().await, Some(4000));
+    assert_eq!(client.memory.messages.last().unwrap()["type"], "goodbye");
 }
 
 #[tokio::test]

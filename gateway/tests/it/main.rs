@@ -21,6 +21,7 @@ mod conformance;
 mod danmaku;
 mod directed;
 mod drain;
+mod drain_crowd;
 mod handshakes;
 mod hostile;
 mod joining;

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod events;
 pub(crate) mod fabric;
+pub(crate) mod files;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http;

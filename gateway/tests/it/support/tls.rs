@@ -72,6 +72,11 @@ pub(crate) async fn connect(to: SocketAddr, receive_buffer: Option<u32>) -> TlsS
     }
     let stream = soon("a connection", socket.connect(to)).await.unwrap();
     stream.set_nodelay(true).unwrap();
+    shake(stream).await
+}
+
+/// Shakes hands over a connection, whoever the gateway says that it is.
+pub(crate) async fn shake(stream: TcpStream) -> TlsStream<TcpStream> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

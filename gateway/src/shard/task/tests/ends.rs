@@ -152,16 +152,69 @@ async fn a_drain_says_goodbye_to_everybody_spread_over_its_window() {
 }
 
 #[tokio::test]
-async fn who_comes_during_a_drain_is_told_in_the_next_second() {
+async fn who_comes_during_a_drain_is_told_within_the_window_and_later_ones_at_once() {
     let mut stage = Stage::new();
     stage.control(Control::Drain { window_s: 2 });
-    let mut during = stage.attach("ann").await;
+    let mut during = Vec::new();
+    for _ in 0..40 {
+        during.push(stage.attach("ann").await);
+    }
     stage.wait_until(1);
-    goodbye(&mut during).await;
+    let told = stage.closes("draining");
+    assert!((1..40).contains(&told), "spread over the window: {told} in the first second");
+    stage.wait_until(3);
+    for peer in &mut during {
+        goodbye(peer).await;
+    }
     stage.wait_until(60);
     let mut after = stage.attach("ben").await;
     stage.wait_until(61);
     goodbye(&mut after).await;
+}
+
+#[tokio::test]
+async fn an_ack_comes_before_the_goodbye() {
+    let mut stage = Stage::new();
+    let mut peer = stage.attach("ann").await;
+    peer.socket.owe();
+    peer.socket.owe();
+    stage.control(Control::Drain { window_s: 0 });
+    stage.wait_until(1);
+    for text in [&b"first"[..], b"second"] {
+        assert_eq!(stage.closes("draining"), 0, "acks are awaited");
+        let (address, frame) = (peer.address, frame::text(text));
+        stage.control(Control::Answer { address, frame });
+    }
+    stage.wait_until(2);
+    assert_eq!(peer.text().await, "first");
+    assert_eq!(peer.text().await, "second");
+    goodbye(&mut peer).await;
+}
+
+#[tokio::test]
+async fn an_ack_that_does_not_come_is_not_waited_for_beyond_the_window() {
+    let mut stage = Stage::new();
+    let mut peer = stage.attach("ann").await;
+    peer.socket.owe();
+    stage.control(Control::Drain { window_s: 1 });
+    stage.wait_until(3);
+    assert_eq!(stage.closes("draining"), 0);
+    stage.wait_until(4);
+    goodbye(&mut peer).await;
+}
+
+#[tokio::test]
+async fn in_a_hurry_everybody_is_told_at_once() {
+    let mut stage = Stage::new();
+    let (mut one, mut other) = (stage.attach("ann").await, stage.attach("ben").await);
+    other.socket.owe();
+    stage.control(Control::Drain { window_s: 30 });
+    stage.control(Control::Hurry);
+    goodbye(&mut one).await;
+    goodbye(&mut other).await;
+    let mut late = stage.attach("eve").await;
+    stage.wait_until(1);
+    goodbye(&mut late).await;
 }
 
 #[tokio::test]
