@@ -6,9 +6,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod account;
 pub mod authority;
+pub mod http;
 pub mod nats;
 pub mod port;
 pub mod process;
 pub mod proxy;
+pub mod seed;
 pub mod wait;

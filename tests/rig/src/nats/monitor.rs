@@ -1,32 +1,19 @@
 //! Asking a nats-server how it is, over its monitoring port.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+
+use crate::http;
 
 /// How long one answer may take; a paused server gives none.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Asks for a page; the JSON of it if the server says that all is well.
 pub(super) async fn ask(monitor: SocketAddr, path: &str) -> Option<Value> {
-    let answer = timeout(ANSWER, get(monitor, path)).await.ok()?.ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?;
-    (status == "200").then(|| serde_json::from_str(body).ok())?
-}
-
-/// HTTP/1.0, so that the end of the connection is the end of the answer.
-async fn get(monitor: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect(monitor).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    let answer = http::get(monitor, path, ANSWER).await?;
+    (answer.status == 200).then(|| answer.json())?
 }
 
 /// Who leads the JetStream of a cluster in the eyes of a server, and how many peers it counts.

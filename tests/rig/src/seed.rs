@@ -1,7 +1,5 @@
 //! Randomness that a failure can be repeated with.
 
-#![allow(clippy::print_stderr, reason = "shown by the test runner if the test fails")]
-
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -10,7 +8,8 @@ const VARIABLE: &str = "BARRAGE_TEST_SEED";
 
 /// A generator from a fresh seed, or from the one in the environment; the seed is printed with
 /// the output of a failed test.
-pub(crate) fn seeded() -> StdRng {
+#[allow(clippy::print_stderr, reason = "shown by the test runner if the test fails")]
+pub fn seeded() -> StdRng {
     let seed = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand::random);
     eprintln!("randomness: repeat with {VARIABLE}={seed}");

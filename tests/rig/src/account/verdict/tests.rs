@@ -1,0 +1,140 @@
+//! An honest account closes; whatever is changed in it is found.
+
+use protocol::cursor::{Cursor, Epoch, Seq};
+
+use super::*;
+use crate::account::message::{Batch, Gap, Head, Joined};
+
+fn id(n: u8) -> EventId {
+    EventId::random([n; 16])
+}
+
+fn at(seq: Seq) -> Cursor {
+    Cursor { epoch: Epoch::random([1; 8]), seq }
+}
+
+fn heads(ids: &[u8]) -> Vec<Head> {
+    ids.iter().map(|n| Head { id: id(*n) }).collect()
+}
+
+fn joined(seq: Seq, recovered: Option<bool>, events: &[u8], left_out: u64) -> Joined {
+    Joined {
+        room: "loud".to_owned(),
+        cursor: at(seq),
+        recovered,
+        events: heads(events),
+        left_out: [("chat".to_owned(), left_out)].into(),
+    }
+}
+
+fn batch(prev: Seq, cursor: Seq, events: &[u8], left_out: u64) -> Batch {
+    Batch {
+        room: "loud".to_owned(),
+        prev: at(prev),
+        cursor: at(cursor),
+        events: heads(events),
+        left_out: [("chat".to_owned(), left_out)].into(),
+    }
+}
+
+fn gap(from: Seq, to: Seq, count: u64) -> Gap {
+    Gap { room: "loud".to_owned(), from: at(from), to: at(to), count, reason: "lost".to_owned() }
+}
+
+/// Entries 3, 7 and 9, of several events each, and 12, which repeats one.
+fn log() -> Log {
+    let mut log = Log::default();
+    for (seq, ids) in [(3, vec![1, 2]), (7, vec![3, 4, 5]), (9, vec![6]), (12, vec![1, 7])] {
+        log.append(seq, ids.into_iter().map(id));
+    }
+    log
+}
+
+/// Everything from entry 3 on: a batch, a recovery, a gap.
+fn honest() -> Account {
+    let mut account = Account::default();
+    account.joined(&joined(3, None, &[1, 2], 0), None);
+    account.batch(&batch(3, 7, &[3, 5], 1));
+    account.joined(&joined(9, Some(true), &[6], 0), Some(at(7)));
+    account.gap(&gap(9, 12, 1));
+    account
+}
+
+fn findings(account: &Account, unstored_max: u64) -> Vec<Finding> {
+    judge(account, &log(), unstored_max).1
+}
+
+/// The honest account, but for what is done after its second batch.
+fn after_entry_7(change: impl FnOnce(&mut Account)) -> Vec<Finding> {
+    let mut account = Account::default();
+    account.joined(&joined(3, None, &[], 0), None);
+    account.batch(&batch(3, 7, &[3, 4, 5], 0));
+    change(&mut account);
+    findings(&account, 0)
+}
+
+#[test]
+fn an_account_in_which_everything_came_or_was_told_missing_closes() {
+    let (sums, findings) = judge(&honest(), &log(), 0);
+    assert_eq!(findings, []);
+    assert_eq!(sums, Sums { owed: 5, received: 3, live: 0, told_missing: 2 });
+}
+
+#[test]
+fn what_is_missing_and_was_not_told_is_found() {
+    assert_eq!(after_entry_7(|account| account.batch(&batch(7, 9, &[], 0))), [Finding::Untold(1)]);
+    assert_eq!(after_entry_7(|account| account.batch(&batch(7, 9, &[6], 0))), []);
+}
+
+#[test]
+fn what_was_told_missing_and_is_not_is_found_unless_it_can_have_been_live() {
+    let mut account = honest();
+    account.batch(&batch(12, 12, &[], 2));
+    assert_eq!(findings(&account, 0), [Finding::OverTold(2)]);
+    assert_eq!(findings(&account, 2), []);
+}
+
+#[test]
+fn events_that_are_in_no_log_are_counted_apart() {
+    let mut account = honest();
+    account.batch(&batch(12, 12, &[100], 0));
+    let (sums, findings) = judge(&account, &log(), 0);
+    assert_eq!((sums.live, sums.received, findings), (1, 3, vec![]));
+}
+
+#[test]
+fn events_in_another_order_than_the_log_s_are_found() {
+    let found = after_entry_7(|account| account.batch(&batch(7, 12, &[7, 6], 0)));
+    assert_eq!(found, [Finding::OutOfOrder(id(6))]);
+}
+
+#[test]
+fn an_event_with_a_message_that_does_not_cover_its_place_is_found() {
+    let found = after_entry_7(|account| account.batch(&batch(7, 9, &[7], 0)));
+    assert_eq!(found, [Finding::OutOfPlace(id(7))]);
+}
+
+#[test]
+fn what_comes_twice_or_does_not_follow_is_a_fault() {
+    for change in [
+        |account: &mut Account| account.batch(&batch(7, 9, &[6, 6], 0)),
+        |account: &mut Account| account.batch(&batch(8, 9, &[6], 0)),
+        |account: &mut Account| account.joined(&joined(9, Some(true), &[6], 0), Some(at(3))),
+    ] {
+        let found = after_entry_7(change);
+        assert!(matches!(found.as_slice(), [Finding::Fault(_)]), "{found:?}");
+    }
+}
+
+#[test]
+fn a_return_that_recovers_nothing_begins_a_new_stretch() {
+    let mut account = honest();
+    account.joined(&joined(12, Some(false), &[5, 6], 0), Some(at(12)));
+    assert_eq!((account.stretches.len(), account.cursor()), (2, Some(at(12))));
+    assert_eq!(findings(&account, 0), []);
+}
+
+#[test]
+fn acked_events_that_are_in_no_log_are_lost() {
+    assert_eq!(lost(&[id(1), id(100), id(7)], &log()), [id(100)]);
+}
