@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use broker_bridge::embedded::{Bus, BusConfig, Retention};
+use broker_bridge::embedded::{Bus, BusConfig};
 use broker_bridge::{Broker, Deliveries};
 use protocol::ids::{BootId, RoomId};
 use tokio::runtime::{Builder, Runtime};
@@ -361,8 +361,7 @@ fn connect(
     match fabric {
         Fabric::Embedded => {
             let _on = back.enter();
-            let age_ms = u64::try_from(history.age.as_millis()).unwrap_or(u64::MAX);
-            let retention = Retention { age_ms, ..Retention::default() };
+            let retention = history.retention();
             let bus = Bus::start(BusConfig { retention, ..BusConfig::default() });
             let (broker, deliveries) = bus.node(BootId::random(rand::random()));
             (Some(bus), broker, deliveries)

@@ -3,16 +3,18 @@
 //! Live connections are `barrage_connections_total` less the sum of `barrage_closes_total`.
 //! No label ever holds a room, a user or an address.
 
-use prometheus::core::Collector;
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
-};
-use protocol::close::CloseReason;
+mod labels;
+mod register;
+
+use prometheus::{Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use protocol::event::Class;
 use protocol::refusal::Code;
 
 use crate::auth::TokenFault;
+use crate::client::outbox::{Finished, Lane};
+use crate::metrics::register::{counter, counters, gauge, gauges, histogram};
+
+pub(crate) use labels::{CertificateReload, ConnectionEnd, JoinOutcome, Queue, Reload, TurnedAway};
 
 /// The metrics of one gateway.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub(crate) struct Metrics {
     pub(crate) slot_lag_seconds: Histogram,
     pub(crate) ack_seconds: Histogram,
     frames: IntCounterVec,
-    pub(crate) sent_bytes: IntCounter,
+    sent_bytes: IntCounter,
     pub(crate) received_messages: IntCounter,
     pub(crate) received_bytes: IntCounter,
     pub(crate) gap_events: IntCounter,
@@ -50,37 +52,6 @@ pub(crate) struct Metrics {
     pub(crate) ready: IntGauge,
 }
 
-/// What a frame was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FrameLane {
-    Control,
-    Danmaku,
-}
-
-/// A queue that refuses when it is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Queue {
-    /// The broker's publish and command queues.
-    Broker,
-}
-
-/// What became of a new certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CertificateReload {
-    Taken,
-    /// The one before it stays.
-    Refused,
-}
-
-/// How a join ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JoinOutcome {
-    Fresh,
-    Recovered,
-    NotRecovered,
-    Refused,
-}
-
 /// Slot lags and acks: from a hundred microseconds to ten seconds.
 const SECONDS: [f64; 12] =
     [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0];
@@ -91,8 +62,8 @@ impl Metrics {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let registry = Registry::new();
         let r = &registry;
-        let build = gauge(r, "barrage_build_info", "Always 1; the version is that of the binary")?;
-        build.set(1);
+        let build = gauges(r, "barrage_build_info", "Always 1; what is running", "version")?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let config_reloads =
             counters(r, "barrage_config_reloads_total", "Reloads of the configuration", "outcome")?;
         for outcome in [Reload::Applied, Reload::Refused] {
@@ -123,7 +94,12 @@ impl Metrics {
                 "outcome",
             )?,
             keys: gauge(r, "barrage_keys", "Keys that prove tokens now")?,
-            accepted: counters(r, "barrage_events_accepted_total", "Events accepted", "class")?,
+            accepted: counters(
+                r,
+                "barrage_events_accepted_total",
+                "Events that the broker has acked",
+                "class",
+            )?,
             likes: counter(r, "barrage_likes_total", "Likes counted")?,
             repeats: counter(r, "barrage_repeats_total", "Events seen before and dropped")?,
             joins: counters(r, "barrage_joins_total", "Joins answered", "outcome")?,
@@ -195,11 +171,7 @@ impl Metrics {
     }
 
     pub(crate) fn certificate_reloaded(&self, outcome: CertificateReload) {
-        let outcome = match outcome {
-            CertificateReload::Taken => "taken",
-            CertificateReload::Refused => "refused",
-        };
-        self.certificate_reloads.with_label_values(&[outcome]).inc();
+        self.certificate_reloads.with_label_values(&[outcome.text()]).inc();
     }
 
     pub(crate) fn refused(&self, code: Code) {
@@ -221,32 +193,32 @@ impl Metrics {
     }
 
     pub(crate) fn joined(&self, outcome: JoinOutcome, count: usize) {
-        let outcome = match outcome {
-            JoinOutcome::Fresh => "fresh",
-            JoinOutcome::Recovered => "recovered",
-            JoinOutcome::NotRecovered => "not_recovered",
-            JoinOutcome::Refused => "refused",
-        };
-        self.joins.with_label_values(&[outcome]).inc_by(count as u64);
+        self.joins.with_label_values(&[outcome.text()]).inc_by(count as u64);
     }
 
     pub(crate) fn left_out(&self, class: Class, count: u32) {
         self.left_out.with_label_values(&[class.text()]).inc_by(u64::from(count));
     }
 
-    pub(crate) fn frames(&self, lane: FrameLane, count: u64) {
+    /// Frames that were written to their ends, with all their bytes.
+    pub(crate) fn sent(&self, lane: Lane, frames: u64, bytes: u64) {
         let lane = match lane {
-            FrameLane::Control => "control",
-            FrameLane::Danmaku => "danmaku",
+            Lane::Control => "control",
+            Lane::Danmaku => "danmaku",
         };
-        self.frames.with_label_values(&[lane]).inc_by(count);
+        self.frames.with_label_values(&[lane]).inc_by(frames);
+        self.sent_bytes.inc_by(bytes);
+    }
+
+    /// The same for frames that had to wait.
+    pub(crate) fn finished(&self, finished: Finished) {
+        let Finished { control_frames, danmaku_frames, bytes } = finished;
+        self.sent(Lane::Control, control_frames, 0);
+        self.sent(Lane::Danmaku, danmaku_frames, bytes);
     }
 
     pub(crate) fn queue_full(&self, queue: Queue) {
-        let queue = match queue {
-            Queue::Broker => "broker",
-        };
-        self.queue_full.with_label_values(&[queue]).inc();
+        self.queue_full.with_label_values(&[queue.text()]).inc();
     }
 
     pub(crate) fn reloaded(&self, outcome: Reload) {
@@ -263,108 +235,4 @@ impl Metrics {
         };
         self.http.with_label_values(&[status]).inc();
     }
-}
-
-/// What a reload of the configuration has led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reload {
-    /// What can change without a restart is as the sources say.
-    Applied,
-    /// The sources have faults: everything is as it was.
-    Refused,
-}
-
-impl Reload {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// Why a connection did not become a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TurnedAway {
-    /// The gateway holds as many as it may.
-    Full,
-    /// The address holds as many as it may.
-    AddressConnections,
-    /// The address asks too often.
-    AddressHandshakes,
-    /// Over a limit, and too many are being told so already: closed without an answer.
-    Unheard,
-    /// The TLS handshake failed, or took too long.
-    TlsHandshake,
-    /// The head of a request did not come in time.
-    SlowHead,
-    /// The head of a request is none, or too large.
-    BadHead,
-    /// A trusted proxy did not begin with its header.
-    ProxyHeader,
-}
-
-impl TurnedAway {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::AddressConnections => "address_connections",
-            Self::AddressHandshakes => "address_handshakes",
-            Self::Unheard => "unheard",
-            Self::TlsHandshake => "tls_handshake",
-            Self::SlowHead => "slow_head",
-            Self::BadHead => "bad_head",
-            Self::ProxyHeader => "proxy_header",
-        }
-    }
-}
-
-/// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ConnectionEnd {
-    /// We closed it, or answered the client's close.
-    Closed(CloseReason),
-    /// The client went away without a close frame.
-    Lost,
-}
-
-impl ConnectionEnd {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Closed(reason) => reason.text(),
-            Self::Lost => "lost",
-        }
-    }
-}
-
-fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> anyhow::Result<C> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> anyhow::Result<IntCounter> {
-    register(registry, IntCounter::new(name, help)?)
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> anyhow::Result<IntGauge> {
-    register(registry, IntGauge::new(name, help)?)
-}
-
-fn counters(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    label: &str,
-) -> anyhow::Result<IntCounterVec> {
-    register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
-}
-
-fn histogram(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    buckets: &[f64],
-) -> anyhow::Result<Histogram> {
-    let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    register(registry, Histogram::with_opts(opts)?)
 }

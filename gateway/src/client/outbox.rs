@@ -33,6 +33,41 @@ pub(crate) struct HeldBatch {
     pub(crate) state: StateChange,
 }
 
+/// What a frame was for, and how it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Replies and signals: in order, never dropped.
+    Control,
+    /// Batches, and the gaps of those that were dropped.
+    Danmaku,
+}
+
+/// What has been written to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Finished {
+    pub(crate) control_frames: u64,
+    pub(crate) danmaku_frames: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Finished {
+    pub(crate) fn add(&mut self, lane: Lane, frame: &Bytes) {
+        match lane {
+            Lane::Control => self.control_frames += 1,
+            Lane::Danmaku => self.danmaku_frames += 1,
+        }
+        self.bytes += frame.len() as u64;
+    }
+}
+
+/// A frame that is being written.
+#[derive(Debug)]
+struct Tail {
+    lane: Lane,
+    frame: Bytes,
+    written: usize,
+}
+
 /// The control lane is over its bound: the client is too slow for the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overflow;
@@ -43,8 +78,7 @@ pub(crate) struct Outbox(Option<Box<Backlog>>);
 
 #[derive(Debug, Default)]
 struct Backlog {
-    /// The frame being written, and how much of it has been.
-    tail: Option<(Bytes, usize)>,
+    tail: Option<Tail>,
     control: VecDeque<Bytes>,
     control_bytes: usize,
     rooms: VecDeque<RoomBacklog>,
@@ -89,10 +123,10 @@ impl Outbox {
     }
 
     /// The socket took only part of a frame (or nothing of it).
-    pub(crate) fn stuck(&mut self, frame: Bytes, written: usize, now: Duration) {
+    pub(crate) fn stuck(&mut self, lane: Lane, frame: Bytes, written: usize, now: Duration) {
         let backlog = self.0.get_or_insert_default();
         debug_assert!(backlog.tail.is_none(), "a frame is finished before the next is begun");
-        backlog.tail = Some((frame, written));
+        backlog.tail = Some(Tail { lane, frame, written });
         backlog.stuck_since = now;
     }
 
@@ -154,9 +188,11 @@ impl Outbox {
         }
     }
 
-    /// Writes what is owed, in order, until nothing is left or the socket takes no more.
+    /// Writes what is owed, in order, until nothing is left or the socket takes no more; returns
+    /// what was written to its end.
     ///
-    /// `write` is given a frame and how much of it is written; it returns how many bytes it took, 0 if none can be taken now.
+    /// `write` is given a frame and how much of it is written; it returns how many bytes it took,
+    /// 0 if none can be taken now.
     ///
     /// # Errors
     /// Those of `write`.
@@ -164,20 +200,22 @@ impl Outbox {
         &mut self,
         now: Duration,
         mut write: impl FnMut(&Bytes, usize) -> Result<usize, E>,
-    ) -> Result<(), E> {
-        let Some(backlog) = &mut self.0 else { return Ok(()) };
-        while let Some((frame, written)) = backlog.next() {
+    ) -> Result<Finished, E> {
+        let mut finished = Finished::default();
+        let Some(backlog) = &mut self.0 else { return Ok(finished) };
+        while let Some(Tail { lane, frame, written }) = backlog.next() {
             let taken = write(&frame, written)?;
             if taken > 0 {
                 backlog.stuck_since = now;
             }
             if written + taken < frame.len() {
-                backlog.tail = Some((frame, written + taken));
-                return Ok(());
+                backlog.tail = Some(Tail { lane, frame, written: written + taken });
+                return Ok(finished);
             }
+            finished.add(lane, &frame);
         }
         self.0 = None;
-        Ok(())
+        Ok(finished)
     }
 }
 
@@ -217,14 +255,19 @@ impl Backlog {
         batch.count
     }
 
-    fn next(&mut self) -> Option<(Bytes, usize)> {
+    fn next(&mut self) -> Option<Tail> {
         if let Some(tail) = self.tail.take() {
             return Some(tail);
         }
         if let Some(frame) = self.control.pop_front() {
             self.control_bytes -= frame.len();
-            return Some((frame, 0));
+            return Some(Tail { lane: Lane::Control, frame, written: 0 });
         }
+        let frame = self.next_danmaku()?;
+        Some(Tail { lane: Lane::Danmaku, frame, written: 0 })
+    }
+
+    fn next_danmaku(&mut self) -> Option<Bytes> {
         let backlog = self.rooms.front_mut()?;
         if let Some(gap) = backlog.gap.take() {
             let message = ServerMessage::Gap {
@@ -235,18 +278,18 @@ impl Backlog {
                 reason: GapReason::Slow,
             };
             let message = message.render();
-            return Some((gap.form.message("gap", Some(gap.to), &[&message]), 0));
+            return Some(gap.form.message("gap", Some(gap.to), &[&message]));
         }
         if let Some(untold) = backlog.untold.take().filter(|it| !it.state.is_empty()) {
-            return Some((untold.frame(&backlog.room), 0));
+            return Some(untold.frame(&backlog.room));
         }
         let batch = self.rooms.pop_front()?.batch;
         match batch {
             Some(batch) => {
                 self.batch_bytes -= batch.frame.len();
-                Some((batch.frame, 0))
+                Some(batch.frame)
             }
-            None => self.next(),
+            None => self.next_danmaku(),
         }
     }
 }

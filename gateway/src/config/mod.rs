@@ -19,6 +19,8 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use broker_bridge::embedded::Retention;
+
 pub use crate::auth::config::{Anonymous, AuthConfig, JwksUrl, KeyFile};
 use crate::client::session::{PaidFromClients, SessionRules};
 use crate::documented::documented;
@@ -101,6 +103,14 @@ documented! {
 impl Default for HistoryRules {
     fn default() -> Self {
         Self { age: Duration::from_secs(600) }
+    }
+}
+
+impl HistoryRules {
+    /// The same for the embedded broker.
+    pub(crate) fn retention(&self) -> Retention {
+        let age_ms = u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX);
+        Retention { age_ms, ..Retention::default() }
     }
 }
 

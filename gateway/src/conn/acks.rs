@@ -9,9 +9,10 @@ use broker_bridge::{Ack, PendingAck, PublishError};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use protocol::event::Class;
 use protocol::frame;
 use protocol::from_client::RequestId;
-use protocol::ids::Address;
+use protocol::ids::{Address, RoomId};
 use protocol::refusal::{Code, Refusal};
 use protocol::to_client::{RawJson, ServerMessage};
 use tokio::sync::mpsc;
@@ -36,6 +37,8 @@ pub(crate) const UNAVAILABLE: Refusal = Refusal::until(
 #[derive(Debug)]
 pub(crate) struct AwaitedAck {
     pub(crate) address: Address,
+    pub(crate) room: RoomId,
+    pub(crate) class: Class,
     pub(crate) id: Option<RequestId>,
     /// The event as published, for the sender's own screen.
     pub(crate) event: Bytes,
@@ -59,24 +62,34 @@ pub(crate) async fn run(
                 Some(ack) => awaited.push(wait(ack)),
                 None => open = false,
             },
-            Some((address, frame, since)) = awaited.next() => {
-                let taken = clock.now().mono.saturating_sub(since);
+            Some((ack, outcome)) = awaited.next() => {
+                let taken = clock.now().mono.saturating_sub(ack.since);
                 metrics.ack_seconds.observe(taken.as_secs_f64());
-                shard.control(Control::Answer { address, frame }).await;
+                let frame = frame::text(&told(&ack, outcome, &metrics));
+                shard.control(Control::Answer { address: ack.address, frame }).await;
             }
         }
     }
 }
 
-async fn wait(ack: AwaitedAck) -> (Address, Bytes, Duration) {
-    let AwaitedAck { address, id, event, pending, since } = ack;
-    let message = match pending.await {
+async fn wait(mut ack: AwaitedAck) -> (AwaitedAck, Result<Ack, PublishError>) {
+    let outcome = (&mut ack.pending).await;
+    (ack, outcome)
+}
+
+/// What the sender is told, and what is counted.
+fn told(ack: &AwaitedAck, outcome: Result<Ack, PublishError>, metrics: &Metrics) -> Vec<u8> {
+    let AwaitedAck { room, class, id, event, .. } = ack;
+    match outcome {
         Ok(Ack { stored }) => {
-            ServerMessage::Ack { id, event: Some(RawJson(&event)), stored }.render()
+            metrics.accepted(*class);
+            ServerMessage::Ack { id: *id, event: Some(RawJson(event)), stored }.render()
         }
-        Err(PublishError::Unavailable) => ServerMessage::refusal(id, None, &UNAVAILABLE).render(),
-    };
-    (address, frame::text(&message), since)
+        Err(PublishError::Unavailable) => {
+            metrics.refused(UNAVAILABLE.code);
+            ServerMessage::refusal(*id, Some(room.as_str()), &UNAVAILABLE).render()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -125,9 +138,11 @@ mod tests {
 
     fn awaited(number: u64, pending: PendingAck) -> AwaitedAck {
         let slot = number as u32;
+        let room = RoomId::parse("demo").unwrap();
         let address = Address { boot: BootId::random([1; 8]), shard: 0, slot, generation: 1 };
         let event = Bytes::from_static(br#"{"n":1}"#);
-        AwaitedAck { address, id: RequestId::new(number), event, pending, since: Duration::ZERO }
+        let (class, since) = (Class::Chat, Duration::ZERO);
+        AwaitedAck { address, room, class, id: RequestId::new(number), event, pending, since }
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,6 +159,26 @@ mod tests {
         assert_eq!(slot, 3);
         assert!(message.starts_with(r#"{"type":"error","id":3,"code":"unavailable""#), "{message}");
         assert!(message.contains(r#""retry_after_ms":1000"#), "{message}");
+        assert!(message.contains(r#""room":"demo""#), "{message}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_counts_as_accepted_when_it_is_acked_and_as_refused_when_not() {
+        let mut stage = Stage::new();
+        let (acked, refused) = (stage.await_ack(1).await, stage.await_ack(2).await);
+        let counted = |stage: &Stage, sample: &str| {
+            let text = String::from_utf8(stage.metrics.render()).unwrap();
+            text.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse::<u64>().ok())
+        };
+        const ACCEPTED: &str = "barrage_events_accepted_total{class=\"chat\"}";
+        const REFUSED: &str = "barrage_refusals_total{code=\"unavailable\"}";
+        assert_eq!((counted(&stage, ACCEPTED), counted(&stage, REFUSED)), (None, None));
+        acked.send(Ok(Ack { stored: true })).unwrap();
+        stage.told().await;
+        assert_eq!((counted(&stage, ACCEPTED), counted(&stage, REFUSED)), (Some(1), None));
+        refused.send(Err(PublishError::Unavailable)).unwrap();
+        stage.told().await;
+        assert_eq!((counted(&stage, ACCEPTED), counted(&stage, REFUSED)), (Some(1), Some(1)));
     }
 
     #[tokio::test(start_paused = true)]

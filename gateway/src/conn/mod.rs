@@ -196,13 +196,13 @@ impl Conn {
             Action::Hub(command) => context.hubs.command(command).await,
             Action::Shard(command) => context.shard.control(command).await,
             Action::Publish { room, event, id } => {
-                let Event { class, json, .. } = event.clone();
+                let (class, json) = (event.class, event.json.clone());
                 match context.broker.publish(&room, event) {
                     Ok(pending) => {
-                        context.metrics.accepted(class);
                         self.socket.owe();
-                        let address = self.address;
-                        let ack = AwaitedAck { address, id, event: json, pending, since: now.mono };
+                        let (address, since) = (self.address, now.mono);
+                        let ack =
+                            AwaitedAck { address, room, class, id, event: json, pending, since };
                         // The task of the acks ends after all connections.
                         let _ = context.acks.send(ack).await;
                     }

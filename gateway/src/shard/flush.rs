@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::client::outbox::{HeldBatch, Overflow};
+use crate::client::outbox::{Finished, HeldBatch, Lane, Overflow};
 use crate::shard::clients::Client;
 use crate::shard::sink::Written;
 
@@ -28,7 +28,7 @@ impl Client {
     /// Sends a frame on the control lane: at once, or behind what waits there.
     pub(crate) fn send_control(&mut self, frame: &Bytes, now: Duration) -> Sent {
         if self.outbox.is_empty() {
-            return self.write(frame, now);
+            return self.write(Lane::Control, frame, now);
         }
         match self.outbox.push_control(frame.clone()) {
             Ok(()) => Sent::Queued { dropped: 0 },
@@ -44,16 +44,16 @@ impl Client {
         held: impl FnOnce() -> HeldBatch,
     ) -> Sent {
         if self.outbox.is_empty() {
-            return self.write(frame, now);
+            return self.write(Lane::Danmaku, frame, now);
         }
         Sent::Queued { dropped: self.outbox.push_batch(held()) }
     }
 
-    /// Writes what waits, now that the socket may take more.
-    pub(crate) fn drain(&mut self, now: Duration) -> Sent {
+    /// Writes what waits, now that the socket may take more; tells what came to its end.
+    pub(crate) fn drain(&mut self, now: Duration) -> (Sent, Finished) {
         let mut broken = false;
         let sink = &self.sink;
-        let Ok(()) = self.outbox.drain(now, |frame, written| {
+        let Ok(finished) = self.outbox.drain(now, |frame, written| {
             Ok::<usize, Infallible>(match sink.try_write(frame, written) {
                 Written::Bytes(taken) => taken,
                 Written::Broken => {
@@ -63,20 +63,20 @@ impl Client {
             })
         });
         if broken {
-            return Sent::Broken;
+            return (Sent::Broken, finished);
         }
         self.sent_s = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
-        if self.outbox.is_empty() { Sent::Whole } else { Sent::Stuck }
+        (if self.outbox.is_empty() { Sent::Whole } else { Sent::Stuck }, finished)
     }
 
-    fn write(&mut self, frame: &Bytes, now: Duration) -> Sent {
+    fn write(&mut self, lane: Lane, frame: &Bytes, now: Duration) -> Sent {
         match self.sink.try_write(frame, 0) {
             Written::Bytes(taken) if taken == frame.len() => {
                 self.sent_s = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
                 Sent::Whole
             }
             Written::Bytes(taken) => {
-                self.outbox.stuck(frame.clone(), taken, now);
+                self.outbox.stuck(lane, frame.clone(), taken, now);
                 Sent::Stuck
             }
             Written::Broken => Sent::Broken,

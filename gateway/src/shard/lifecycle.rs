@@ -4,6 +4,7 @@ use bytes::Bytes;
 use protocol::close::CloseReason;
 use protocol::ids::{Address, UserId};
 
+use crate::client::outbox::Lane;
 use crate::metrics::ConnectionEnd;
 use crate::now::Now;
 use crate::shard::ClientSink;
@@ -68,7 +69,10 @@ impl Shard {
             sent = client.send_control(close, now.mono);
         }
         match sent {
-            Sent::Whole => client.sink.finish(),
+            Sent::Whole => {
+                client.sink.finish();
+                self.metrics.sent(Lane::Control, 1, close.len() as u64);
+            }
             Sent::Stuck if !was_stuck => self.watch(slot, generation),
             Sent::Stuck | Sent::Queued { .. } | Sent::Overflow => {}
             Sent::Broken => client.sink.abort(),
@@ -97,7 +101,9 @@ impl Shard {
 
     pub(super) fn writable(&mut self, slot: u32, generation: u32, now: Now) {
         let Some(client) = self.clients.at(slot, generation) else { return };
-        match client.drain(now.mono) {
+        let (sent, finished) = client.drain(now.mono);
+        self.metrics.finished(finished);
+        match sent {
             Sent::Whole if matches!(client.life, Life::Closing(_)) => client.sink.finish(),
             Sent::Whole | Sent::Queued { .. } | Sent::Overflow => {}
             Sent::Stuck => {

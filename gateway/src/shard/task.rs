@@ -12,10 +12,10 @@ use protocol::ids::{Address, BootId, UserId};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::client::members::Member;
-use crate::client::outbox::HeldBatch;
+use crate::client::outbox::{HeldBatch, Lane};
 use crate::documented::documented;
 use crate::health::Pulse;
-use crate::metrics::{FrameLane, Metrics};
+use crate::metrics::Metrics;
 use crate::now::{Clock, Now};
 use crate::shard::clients::{Client, Clients, Life};
 use crate::shard::flush::Sent;
@@ -238,8 +238,7 @@ impl Shard {
     ) {
         match sent {
             Sent::Whole => {
-                self.metrics.frames(FrameLane::Control, 1);
-                self.metrics.sent_bytes.inc_by(bytes as u64);
+                self.metrics.sent(Lane::Control, 1, bytes as u64);
             }
             Sent::Stuck => self.watch(slot, generation),
             Sent::Queued { .. } => {}
@@ -357,8 +356,7 @@ struct FlushTally {
 
 impl FlushTally {
     fn record(self, metrics: &Metrics) {
-        metrics.frames(FrameLane::Danmaku, self.frames);
-        metrics.sent_bytes.inc_by(self.bytes);
+        metrics.sent(Lane::Danmaku, self.frames, self.bytes);
         metrics.gap_events.inc_by(self.dropped);
         metrics.unmatched.inc_by(self.unmatched);
     }

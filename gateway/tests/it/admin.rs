@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::json;
 
+use protocol::select::Budget;
+
+use crate::support::events;
+use crate::support::frames::{FIN, Frame, PING};
 use crate::support::gateway::TestGateway;
 use crate::support::http::request;
+use crate::support::raw::RawClient;
 
 const ROOM: &str = "demo";
 
@@ -59,6 +64,71 @@ async fn metrics_can_be_parsed_and_move() {
     for (sample, value) in expected {
         assert_eq!(samples.get(sample), Some(&value), "{sample}");
     }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn what_is_written_and_read_is_counted_to_the_byte_also_what_had_to_wait() {
+    let gateway = TestGateway::with(|config| config.hub.room.budget = Budget::UNLIMITED).await;
+    let mut client = RawClient::dial(gateway.public, "", Some(4 * 1024)).await;
+    let commands = [
+        Frame::text(&json!({ "type": "join", "room": ROOM, "id": 1 }).to_string()),
+        Frame::new(FIN | PING, "are you there"),
+    ];
+    let commands = commands.map(|command| command.bytes());
+    for command in &commands {
+        client.write(command).await;
+    }
+    client.until("the room", |memory| memory.reply(1).cloned()).await;
+    client.until("the pong", |memory| memory.pongs.first().cloned()).await;
+    // It reads nothing until its socket is full, so that some frames have to wait.
+    let event = events::other(ROOM, "x-blob", &"大".repeat(2_000));
+    let mut published = 0;
+    while gateway.metric("barrage_stuck_total", "").await == 0.0 {
+        gateway.api.publish_all(&vec![event.clone(); 50]).await;
+        published += 50;
+    }
+    client.reaches(ROOM, published).await;
+    let counted = gateway.metric("barrage_received_bytes_total", "").await;
+    assert_eq!(counted, commands.concat().len() as f64);
+    client.send(&Frame::close(1000)).await;
+    assert_eq!(client.ends().await, Some(1000));
+    let frames = |lane| {
+        let gateway = &gateway;
+        async move { gateway.metric("barrage_frames_sent_total", lane).await }
+    };
+    // `welcome`, `joined`, the pong and the close; all else are batches and gaps.
+    assert_eq!(frames("control").await, 4.0);
+    assert_eq!(frames("").await, client.frames as f64);
+    let counted = gateway.metric("barrage_sent_bytes_total", "").await;
+    assert_eq!(counted, (client.bytes - client.head.len()) as f64);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn every_ack_every_like_and_every_answer_is_counted() {
+    let gateway = TestGateway::start().await;
+    let version = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
+    assert_eq!(gateway.metric("barrage_build_info", version).await, 1.0);
+    let mut ann = gateway.viewer(ROOM).await;
+    for text in ["一", "二", "三"] {
+        ann.publish(ROOM, text).await;
+    }
+    assert_eq!(gateway.metric("barrage_ack_seconds_count", "").await, 3.0);
+    let seconds = gateway.metric("barrage_ack_seconds_sum", "").await;
+    assert!(seconds < 60.0, "{seconds} s");
+    let like = json!({ "type": "publish", "room": ROOM, "kind": "like", "body": { "count": 7 } });
+    assert_eq!(ann.ask(like).await["type"], "ack");
+    gateway.until_metric("barrage_likes_total", "", |likes| likes == 7.0).await;
+
+    let answered = || gateway.metric("barrage_http_requests_total", "");
+    let (ok, not_found) = ("status=\"2xx\"", "status=\"4xx\"");
+    let before = answered().await;
+    assert_eq!(request(gateway.public, "GET", "/", &[], b"").await.status, 200);
+    assert_eq!(request(gateway.public, "GET", "/nothing", &[], b"").await.status, 404);
+    assert_eq!(answered().await, before + 2.0);
+    assert!(gateway.metric("barrage_http_requests_total", ok).await >= 1.0);
+    assert!(gateway.metric("barrage_http_requests_total", not_found).await >= 1.0);
     gateway.end().await;
 }
 

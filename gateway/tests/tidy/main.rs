@@ -5,6 +5,7 @@
 //! floor is closed; a new arrow between two modules changes it and [`rules`] together.
 
 mod documents;
+mod metrics;
 mod repository;
 mod rules;
 mod rust;

@@ -74,6 +74,11 @@ pub(crate) fn without_tests(source: &str) -> &str {
     }
 }
 
+/// The test module at the end of the source, if it has one.
+pub(crate) fn tests_of(source: &str) -> &str {
+    &source[without_tests(source).len()..]
+}
+
 /// Whether `word` stands in the text, and not as a part of a longer name.
 pub(crate) fn has_word(text: &str, word: &str) -> bool {
     let in_name = |c: char| c.is_alphanumeric() || c == '_';
@@ -144,6 +149,7 @@ fn grouped_imports_are_taken_apart() {
 fn tests_at_the_end_are_told_from_the_rest() {
     let source = "fn a() {}\n\n#[cfg(test)]\nmod tests {\n}\n";
     assert_eq!(without_tests(source), "fn a() {}\n\n");
+    assert_eq!(tests_of(source), "#[cfg(test)]\nmod tests {\n}\n");
     let elsewhere = "mod a;\n#[cfg(test)]\nmod tests;\n";
     assert_eq!(without_tests(elsewhere), elsewhere);
 }

@@ -51,14 +51,36 @@ fn stuck() -> Outbox {
     let mut outbox = Outbox::default();
     let frame = control(0);
     let half = frame.len() / 2;
-    outbox.stuck(frame, half, NO_TIME);
+    outbox.stuck(Lane::Control, frame, half, NO_TIME);
     outbox
+}
+
+#[test]
+fn what_is_written_to_its_end_is_told_by_lane_with_all_its_bytes() {
+    let mut outbox = stuck();
+    outbox.push_control(control(1)).unwrap();
+    outbox.push_batch(batch("demo", 1, 2, 1, 0));
+    let waiting = [control(0), control(1), batch("demo", 1, 2, 1, 0).frame];
+    let unwritten = waiting[0].len() - waiting[0].len() / 2;
+    // The first frame to its end, and half of the second.
+    let mut budget = unwritten + waiting[1].len() / 2;
+    let mut write = |frame: &Bytes, at: usize| {
+        let taken = budget.min(frame.len() - at);
+        budget -= taken;
+        Ok::<usize, Infallible>(taken)
+    };
+    let Ok(finished) = outbox.drain(NO_TIME, &mut write);
+    let bytes = waiting[0].len() as u64;
+    assert_eq!(finished, Finished { control_frames: 1, danmaku_frames: 0, bytes });
+    let Ok(finished) = outbox.drain(NO_TIME, |frame, at| Ok::<_, Infallible>(frame.len() - at));
+    let bytes = (waiting[1].len() + waiting[2].len()) as u64;
+    assert_eq!(finished, Finished { control_frames: 1, danmaku_frames: 1, bytes });
 }
 
 /// Writes up to so many bytes, at most `chunk` at once; returns them.
 fn drain(outbox: &mut Outbox, budget: usize, chunk: usize) -> Vec<u8> {
     let mut written = Vec::new();
-    let Ok(()) = outbox.drain(NO_TIME, |frame, at| {
+    let Ok(_) = outbox.drain(NO_TIME, |frame, at| {
         let bytes = &frame[at..];
         let count = bytes.len().min(chunk).min(budget - written.len());
         written.extend_from_slice(&bytes[..count]);
@@ -276,14 +298,14 @@ fn of_everything_only_what_was_begun_cannot_be_forgotten() {
 fn a_client_is_stuck_since_it_last_took_a_byte() {
     let mut outbox = Outbox::default();
     let second = Duration::from_secs;
-    outbox.stuck(control(1), 0, second(3));
+    outbox.stuck(Lane::Control, control(1), 0, second(3));
     outbox.push_control(control(2)).unwrap();
     outbox.push_batch(batch("a", 0, 1, 1, 0));
     assert_eq!(outbox.stuck_since(), Some(second(3)));
-    let Ok(()) = outbox.drain(second(5), |_, _| Ok::<usize, Infallible>(0));
+    let Ok(_) = outbox.drain(second(5), |_, _| Ok::<usize, Infallible>(0));
     assert_eq!(outbox.stuck_since(), Some(second(3)), "it took nothing");
     let mut budget = 1;
-    let Ok(()) =
+    let Ok(_) =
         outbox.drain(second(7), |_, _| Ok::<usize, Infallible>(std::mem::take(&mut budget)));
     assert_eq!(outbox.stuck_since(), Some(second(7)));
     outbox.forget_all();

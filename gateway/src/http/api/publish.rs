@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use broker_bridge::{Ack, PendingAck};
 use futures_util::future::join_all;
-use protocol::event::{Body, Draft, Event, Kind, User, WEIGHT_DEFAULT};
+use protocol::event::{Body, Class, Draft, Event, Kind, User, WEIGHT_DEFAULT};
 use protocol::from_client::{Decoder, PublishBody};
 use protocol::ids::{EventId, RoomId, UserId, is_invisible};
 use protocol::limits::{KEY_CHARS_MAX, USER_NAME_CHARS_MAX};
@@ -19,7 +19,7 @@ use crate::conn::BUSY;
 use crate::conn::acks::UNAVAILABLE;
 use crate::http::api::{Api, ErrorBody, FAULT, Refused, name_of, room_of};
 use crate::hub::HubCommand;
-use crate::metrics::Queue;
+use crate::metrics::{Metrics, Queue};
 
 /// Events in one request.
 const EVENTS_MAX: usize = 500;
@@ -80,7 +80,7 @@ pub(super) struct Results {
 
 /// What becomes of an accepted event.
 enum Accepted {
-    Event(bytes::Bytes, PendingAck),
+    Event { class: Class, json: Bytes, pending: PendingAck },
     Likes,
 }
 
@@ -100,7 +100,7 @@ pub(super) async fn one(
         incoming.key = Some(key.to_owned());
     }
     let accepted = api.accept(Some(&room), incoming).await?;
-    Ok(Json(settle(accepted).await?))
+    Ok(Json(settle(accepted, &api.metrics).await?))
 }
 
 pub(super) async fn many(
@@ -127,7 +127,7 @@ pub(super) async fn many(
     }
     let results = join_all(accepted.into_iter().map(|accepted| async {
         let settled = match accepted {
-            Ok(accepted) => settle(accepted).await,
+            Ok(accepted) => settle(accepted, &api.metrics).await,
             Err(refusal) => Err(refusal),
         };
         settled.map_or_else(|refusal| Outcome::Refused((&refusal).into()), Outcome::Published)
@@ -144,11 +144,12 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     })
 }
 
-async fn settle(accepted: Accepted) -> Result<Published, Refusal> {
+async fn settle(accepted: Accepted, metrics: &Metrics) -> Result<Published, Refusal> {
     match accepted {
-        Accepted::Event(event, pending) => match pending.await {
+        Accepted::Event { class, json, pending } => match pending.await {
             Ok(Ack { stored }) => {
-                let event = serde_json::from_slice(&event).map_err(|_| FAULT)?;
+                metrics.accepted(class);
+                let event = serde_json::from_slice(&json).map_err(|_| FAULT)?;
                 Ok(Published { event: Some(event), stored })
             }
             Err(_) => Err(UNAVAILABLE),
@@ -179,8 +180,7 @@ impl Api {
             self.metrics.queue_full(Queue::Broker);
             BUSY
         })?;
-        self.metrics.accepted(class);
-        Ok(Accepted::Event(json, pending))
+        Ok(Accepted::Event { class, json, pending })
     }
 
     fn draft(&self, room: &RoomId, incoming: &Incoming<'_>) -> Result<Drafted, Refusal> {

@@ -32,6 +32,8 @@ pub(crate) struct RawClient {
     pub(crate) compressed: usize,
     /// Bytes read so far.
     pub(crate) bytes: usize,
+    /// Frames read so far, fragments included.
+    pub(crate) frames: usize,
     next_id: u64,
 }
 
@@ -81,6 +83,7 @@ impl RawClient {
             memory: Memory::default(),
             compressed: 0,
             bytes: 0,
+            frames: 0,
             next_id: 1,
         };
         client.read_head().await;
@@ -197,6 +200,7 @@ impl RawClient {
             }
         };
         let ServerFrame { first, payload } = frame;
+        self.frames += 1;
         match first & 0x0f {
             TEXT | CONTINUATION if first & FIN == 0 => self.parts.extend_from_slice(&payload),
             TEXT | CONTINUATION => {

@@ -43,11 +43,11 @@ struct Client {
 
 impl Client {
     /// Sends a frame at once, of which the socket takes the first few bytes.
-    fn write(&mut self, frame: Bytes, taken: usize) {
+    fn write(&mut self, lane: Lane, frame: Bytes, taken: usize) {
         let taken = taken.min(frame.len());
         self.stream.extend_from_slice(&frame[..taken]);
         if taken < frame.len() {
-            self.outbox.stuck(frame, taken, NO_TIME);
+            self.outbox.stuck(lane, frame, taken, NO_TIME);
         }
     }
 
@@ -58,7 +58,7 @@ impl Client {
                 let frame = control(self.controls);
                 self.controls += 1;
                 if self.outbox.is_empty() {
-                    self.write(frame, taken);
+                    self.write(Lane::Control, frame, taken);
                 } else {
                     self.outbox.push_control(frame).unwrap();
                 }
@@ -70,7 +70,7 @@ impl Client {
                 *count += events;
                 let batch = batch(ROOMS[room], prev, *cursor, events, bytes);
                 if self.outbox.is_empty() {
-                    self.write(batch.frame, taken);
+                    self.write(Lane::Danmaku, batch.frame, taken);
                 } else {
                     self.outbox.push_batch(batch);
                     let backlog = self.outbox.0.as_ref().unwrap();
@@ -85,7 +85,7 @@ impl Client {
                 let (cursor, count) = self.rooms[room];
                 // A frame of which the socket has taken nothing yet has begun all the same.
                 let begun = self.outbox.0.as_ref().and_then(|backlog| backlog.tail.as_ref());
-                let unseen = usize::from(begun.is_some_and(|(_, written)| *written == 0));
+                let unseen = usize::from(begun.is_some_and(|tail| tail.written == 0));
                 self.left[room] = (cursor, count, self.stream.len() + unseen);
             }
             Step::Write { budget, chunk } => {
