@@ -1,6 +1,6 @@
 //! Who may come in, by what their request says of them.
 
-use hyper::header::{self, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+use hyper::header::{self, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use hyper::{Request, StatusCode};
 use protocol::refusal::Refusal;
 
@@ -51,6 +51,20 @@ impl Entry {
     pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
         if origins::allow(&self.origins, origin) { Ok(()) } else { Err(OTHER_ORIGIN) }
+    }
+
+    /// Lets pages of the origins that may connect read an answer; without credentials of the
+    /// browser, which nothing here asks for.
+    pub(super) fn share(&self, asked: &HeaderMap, answer: &mut HeaderMap) {
+        let everybody = self.origins.is_empty();
+        if !everybody {
+            answer.append(header::VARY, HeaderValue::from_static("origin"));
+        }
+        let Some(origin) = asked.get(header::ORIGIN) else { return };
+        if self.check_origin(asked).is_ok() {
+            let whom = if everybody { HeaderValue::from_static("*") } else { origin.clone() };
+            answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, whom);
+        }
     }
 }
 

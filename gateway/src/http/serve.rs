@@ -251,10 +251,11 @@ impl Public {
         }
         let path = request.uri().path().strip_prefix(&self.rules.base_path);
         if let Some(room) = path.and_then(events::room_of) {
-            let response = match self.clone().watch(room, &request, visitor) {
+            let mut response = match self.clone().watch(room, &request, visitor) {
                 Ok(body) => events::response(body).map(Either::Right),
                 Err(refusal) => (*refusal).map(Either::Left),
             };
+            self.entry.share(request.headers(), response.headers_mut());
             self.context.metrics.http(response.status().as_u16());
             return response;
         }

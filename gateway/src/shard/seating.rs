@@ -1,6 +1,7 @@
 //! Who sits where: a seat is expected when a client asks a hub for it, taken when the hub answers,
 //! and given up when the client leaves.
 
+use bytes::Bytes;
 use protocol::close::CloseReason;
 use protocol::frame;
 use protocol::ids::{Address, RoomId};
@@ -65,6 +66,7 @@ impl Shard {
     }
 
     pub(super) fn seat(&mut self, room: u32, answer: &ShardAnswer, now: Now) {
+        let mut event = None;
         for join in &answer.joins {
             let Some(client) = self.clients.get(join.address) else { continue };
             let is_it = |s: &&mut SeatAt| s.room == room && s.seat == join.seat;
@@ -74,20 +76,19 @@ impl Shard {
             let member = Member { slot: join.address.slot, told: answer.head.at.seq };
             seats.expected -= 1;
             seat.position = Some(seats.members.seat(member) as u32);
-            self.send_joined(join, answer, now);
+            match join.seat.form {
+                Form::Plain | Form::Deflated => self.send_joined(join, answer, now),
+                Form::EventStream => {
+                    // No command was numbered, so all are told the same.
+                    let event = event.get_or_insert_with(|| joined_event(answer));
+                    self.send(join.address, event, now);
+                }
+            }
         }
     }
 
-    pub(super) fn send_joined(&mut self, join: &Join, answer: &ShardAnswer, now: Now) {
+    fn send_joined(&mut self, join: &Join, answer: &ShardAnswer, now: Now) {
         let mut message = joined_head(join.id);
-        if join.seat.form == Form::EventStream {
-            let tail = match &answer.tail {
-                AnswerTail::Copied(tail) => tail,
-                AnswerTail::Shared(last) => frame::payload(last),
-            };
-            let event = Form::EventStream.message("joined", Some(answer.head), &[&message, tail]);
-            return self.send(join.address, &event, now);
-        }
         match &answer.tail {
             AnswerTail::Copied(tail) => {
                 message.extend_from_slice(tail);
@@ -99,4 +100,12 @@ impl Shard {
             }
         }
     }
+}
+
+fn joined_event(answer: &ShardAnswer) -> Bytes {
+    let tail = match &answer.tail {
+        AnswerTail::Copied(tail) => tail,
+        AnswerTail::Shared(last) => frame::payload(last),
+    };
+    Form::EventStream.message("joined", Some(answer.head), &[&joined_head(None), tail])
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::support::gateway::{TICK_MS, TestGateway};
 use crate::support::stream::{Ask, EventClient};
-use crate::support::{events, http};
+use crate::support::tls::Certificate;
+use crate::support::{events, http, tls};
 
 const ROOM: &str = "demo";
 
@@ -164,6 +165,71 @@ async fn a_body_over_several_lines_stays_one_line_of_data() {
     let answer = http::request(gateway.admin, "POST", &path, &headers, event.as_bytes()).await;
     assert!(answer.status < 300, "{} {}", answer.head, answer.text());
     stream.hears(ROOM, "一行").await;
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_over_tls_is_the_same() {
+    let certificate = Certificate::make();
+    let gateway = TestGateway::with(|config| {
+        config.tls.certificate_file = Some(certificate.certificate_file());
+        config.tls.key_file = Some(certificate.key_file());
+        config.hub.room.budget = Budget::UNLIMITED;
+    })
+    .await;
+    let open = async |ask: Ask<'_>| {
+        let stream = Box::new(tls::connect(gateway.public, None).await);
+        let mut client = EventClient::over(stream, gateway.public, ROOM, ask).await;
+        client.joined().await;
+        client
+    };
+    let mut first = open(Ask::default()).await;
+    // More than a record of TLS holds, in one batch.
+    let large = events::other(ROOM, "x-blob", &"大".repeat(1_000));
+    gateway.api.publish_all(&vec![large; 40]).await;
+    gateway.api.publish(ROOM, events::chat(ROOM, "一")).await;
+    first.hears(ROOM, "一").await;
+    first.memory.account(ROOM).assert_closes();
+    let (accounts, id) = (first.memory.accounts.clone(), first.last_id.clone().unwrap());
+    drop(first);
+    gateway.until_metric("barrage_connections", "", |count| count == 0.0).await;
+    gateway.api.publish(ROOM, events::chat(ROOM, "二")).await;
+    let mut again = open(Ask { last_id: Some(&id), accounts, ..Ask::default() }).await;
+    assert_eq!(again.memory.first("joined").unwrap()["recovered"], true);
+    again.hears(ROOM, "二").await;
+    again.memory.account(ROOM).assert_closes();
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_may_connect_may_read_a_stream_and_its_refusals_and_others_may_not() {
+    const OURS: &str = "https://example.com";
+    const ALLOW: &str = "access-control-allow-origin";
+    let from = |origin| Ask { origin, ..Ask::default() };
+    let open = TestGateway::start().await;
+    let stream = watch(&open, from(Some("https://anywhere.example"))).await;
+    assert_eq!(stream.answer.header(ALLOW), Some("*"));
+    open.end().await;
+
+    let gateway =
+        TestGateway::with(|config| config.auth.origins = vec![OURS.parse().unwrap()]).await;
+    let stream = watch(&gateway, from(Some(OURS))).await;
+    assert_eq!(stream.answer.header(ALLOW), Some(OURS));
+    assert_eq!(stream.answer.header("vary"), Some("origin"));
+    assert_eq!(stream.answer.header("access-control-allow-credentials"), None);
+    let program = watch(&gateway, from(None)).await;
+    assert_eq!(program.answer.header(ALLOW), None);
+    assert_eq!(program.answer.header("vary"), Some("origin"));
+    let path = format!("/v1/rooms/{ROOM}/events");
+    for other in ["https://example.com.evil.example", "http://example.com", "null"] {
+        let answer = http::request(gateway.public, "GET", &path, &[("Origin", other)], b"").await;
+        answer.assert_refused(403, "forbidden");
+        assert_eq!(answer.header(ALLOW), None, "{other}");
+    }
+    let wrong = format!("{path}?since=1");
+    let answer = http::request(gateway.public, "GET", &wrong, &[("Origin", OURS)], b"").await;
+    answer.assert_refused(400, "bad_request");
+    assert_eq!(answer.header(ALLOW), Some(OURS));
     gateway.end().await;
 }
 

@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 use super::account::Account;
 use super::http::{self, Answer};
 use super::memory::Memory;
 use super::soon;
 
+/// A connection, encrypted or not.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
 /// A client that reads while it waits for something.
 pub(crate) struct EventClient {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     /// The head of the answer.
     pub(crate) answer: Answer,
     /// What came of the body and is not taken apart yet, and what is taken out of its chunks.
@@ -37,6 +42,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) last_id: Option<&'a str>,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) receive_buffer: Option<u32>,
+    /// The page that asks.
+    pub(crate) origin: Option<&'a str>,
 }
 
 impl EventClient {
@@ -46,10 +53,21 @@ impl EventClient {
         if let Some(bytes) = ask.receive_buffer {
             socket.set_recv_buffer_size(bytes).unwrap();
         }
-        let mut stream = soon("a connection", socket.connect(to)).await.unwrap();
+        let stream = soon("a connection", socket.connect(to)).await.unwrap();
+        Self::over(Box::new(stream), to, room, ask).await
+    }
+
+    /// The same over a connection that stands.
+    pub(crate) async fn over(
+        mut stream: Box<dyn Wire>,
+        to: SocketAddr,
+        room: &str,
+        ask: Ask<'_>,
+    ) -> Self {
         let path = format!("/v1/rooms/{}/events?{}", http::percent(room), ask.query);
         let last = ask.last_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n{last}\r\n");
+        let page = ask.origin.map(|page| format!("Origin: {page}\r\n")).unwrap_or_default();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n{last}{page}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut raw = Vec::new();
         let answer = soon("the head of the answer", async {

@@ -3,7 +3,10 @@
 use protocol::from_client::RequestId;
 use protocol::refusal::{Code, Refusal};
 
+use tokio::sync::Notify;
+
 use super::*;
+use crate::shard::EventStream;
 
 #[tokio::test]
 async fn an_answer_seats_a_client_between_the_frames_before_and_after_it() {
@@ -240,4 +243,33 @@ async fn nothing_but_control_frames_comes_between_the_parts_of_a_large_answer() 
         }
     }
     assert_eq!(order, ["first", "last", "reply", "b"]);
+}
+
+#[tokio::test]
+async fn viewers_of_event_streams_share_the_bytes_of_an_answer() {
+    let mut stage = Stage::new();
+    let (room, seat) = (room_id("demo"), Seat { number: 1, form: Form::EventStream });
+    let (mut joins, mut ends) = (Vec::new(), Vec::new());
+    for user in ["ann", "bob"] {
+        let (stream, frames) = EventStream::new(Rc::new(Notify::new()));
+        let sink = stage.handover.leave(ClientSink::Events(Rc::new(stream)));
+        let (answer, address) = oneshot::channel();
+        let user = UserId::parse(user).unwrap();
+        stage.control(Control::Attach { sink, user, answer });
+        let address = address.await.unwrap();
+        stage.control(Control::Expect { address, room: room.clone(), seat });
+        joins.push(Join { address, seat, id: None, since: None, history: 0 });
+        ends.push(frames);
+    }
+    let tail = AnswerTail::Copied("\"at\":7}".into());
+    let answer = ShardAnswer { room, joins, head: cursor(7), tail };
+    stage.shard.room(RoomCommand::Answer(answer), stage.now);
+    stage.work();
+    let mut told = Vec::new();
+    for frames in &mut ends {
+        told.push(std::future::poll_fn(|cx| frames.poll_next(cx)).await.unwrap());
+    }
+    assert!(told[0].starts_with(b"event: joined\nid: "), "{:?}", told[0]);
+    assert!(told[0].ends_with(b"{\"type\":\"joined\",\"at\":7}\n\n"), "{:?}", told[0]);
+    assert_eq!((told[0].as_ptr(), &told[0]), (told[1].as_ptr(), &told[1]), "one copy for both");
 }
