@@ -249,15 +249,16 @@ impl Shard {
 
     fn send_to(&mut self, user: Option<&UserId>, frame: &Bytes, now: Now) {
         let chosen = |client: &Client| user.is_none_or(|user| client.user == *user);
-        let mut sent: Vec<(u32, u32, Sent)> = Vec::new();
+        let mut sent: Vec<(u32, u32, usize, Sent)> = Vec::new();
         for (slot, client) in self.clients.iter_mut().filter(|(_, client)| chosen(client)) {
             if !matches!(client.life, Life::Closing(_)) {
                 let frame = client.sink.message(frame);
-                sent.push((slot, client.generation, client.send_control(&frame, now.mono)));
+                let outcome = client.send_control(&frame, now.mono);
+                sent.push((slot, client.generation, frame.len(), outcome));
             }
         }
-        for (slot, generation, sent) in sent {
-            self.sent_control(slot, generation, frame.len(), sent, now);
+        for (slot, generation, bytes, sent) in sent {
+            self.sent_control(slot, generation, bytes, sent, now);
         }
     }
 
