@@ -20,6 +20,7 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 binary=${BARRAGE_GATEWAY:-${CARGO_TARGET_DIR:-$repository/target}/release/barrage-gateway}
 scratch=$(mktemp -d)
 log=$scratch/gateway.log
+: >"$log"
 gateway=
 
 # shellcheck disable=SC2317  # the trap calls it

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The gateway with WebSocket implementations of others: Python websockets, Node ws, Chromium.
+# The gateway with WebSocket implementations of others: Python websockets, Node ws, Chromium; and
+# with Chromium where no WebSocket gets through.
 #
 #   tests/interop/run.sh              all of them
 #   tests/interop/run.sh interop.py   these only
@@ -12,7 +13,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-CLIENTS=(interop.py interop.mjs chromium.mjs)
+CLIENTS=(interop.py interop.mjs chromium.mjs fallback.mjs)
 # Two seconds of chat fit into one batch: 80 messages.
 export BARRAGE_TICK_MS=2000
 
