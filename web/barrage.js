@@ -7,18 +7,22 @@ import { clockFrom, ServerClock } from './client/clock.js';
 import { Commands } from './client/commands.js';
 import { Emitter } from './client/emitter.js';
 import { BarrageError } from './client/error.js';
+import { Gate } from './client/gate.js';
 import { Link } from './client/link.js';
 import { Room } from './client/room.js';
 
 export { BarrageError, Room };
 
 const PING_MS_DEFAULT = 20_000;
+/** A join may be answered with 256 KiB of what was missed; more than 1 MiB unread ends a connection. */
+const JOINS_AT_ONCE = 3;
 
 export class BarrageClient {
   #emitter = new Emitter();
   #rooms = new Map();
   #link;
   #commands;
+  #joins = new Gate(JOINS_AT_ONCE);
   #clock;
   #serverClock;
   #token;
@@ -64,6 +68,7 @@ export class BarrageClient {
     const room = new Room(name, history, {
       clock: this.#clock,
       commands: this.#commands,
+      joins: this.#joins,
       leave: () => this.#rooms.delete(name),
     });
     if (this.#ended) {

@@ -4,7 +4,11 @@
  * what was published. In: `joined`, `batch` and `gap` frames.
  */
 
+import { Seen } from './seen.js';
+
 const GAPS_MAX = 64;
+/** A resume replays at most 1,000 events; those before it may still come in batches. */
+const SEEN_MAX = 2_000;
 
 export class Ledger {
   received = 0;
@@ -17,14 +21,17 @@ export class Ledger {
   cursor = undefined;
   /** Gaps told ahead of the batches in front of them: from cursor -> to cursor. */
   #gaps = new Map();
+  /** What was received: a resume may bring again what the last connection has brought. */
+  #seen = new Seen(SEEN_MAX);
 
   joined({ cursor, recovered, events, left_out: leftOut, held }) {
     this.#gaps.clear();
     this.held = Number.isFinite(held) ? held : 0;
     if (this.joinedCursor !== undefined && recovered === true) {
-      this.received += events.length;
+      this.#receive(events);
       this.leftOut += sum(leftOut);
     } else {
+      this.#seen = new Seen(SEEN_MAX);
       this.received = this.leftOut = this.gap = this.holes = 0;
       this.heldAtJoin = this.held;
       this.joinedCursor = cursor;
@@ -34,7 +41,7 @@ export class Ledger {
 
   /** Counts a batch. Returns the hole before it, or undefined. */
   batch({ prev, cursor, events, left_out: leftOut, held }) {
-    this.received += events.length;
+    this.#receive(events);
     this.leftOut += sum(leftOut);
     this.held = Number.isFinite(held) ? held : 0;
     const expected = this.#reached(prev);
@@ -55,6 +62,11 @@ export class Ledger {
   snapshot() {
     const { received, leftOut, gap, held, heldAtJoin, holes, joinedCursor, cursor } = this;
     return { received, leftOut, gap, held, heldAtJoin, holes, joinedCursor, cursor };
+  }
+
+  /** Counts each event once. */
+  #receive(events) {
+    for (const { id } of events) if (id === undefined || this.#seen.add(id)) this.received += 1;
   }
 
   /** The cursor, moved over a gap that begins right there. */

@@ -5,6 +5,7 @@
  */
 import { backoffMs, isFinalClose } from './backoff.js';
 import { EventSocket, FALLBACK_ATTEMPTS } from './events.js';
+import { jsonOf } from './text.js';
 
 const PROTOCOL = 'barrage.v1';
 const CONNECT_MS_MAX = 10_000;
@@ -69,7 +70,7 @@ export class Link {
     if (!this.online || socket?.readyState !== OPEN) return false;
     if (socket.bufferedAmount > BUFFERED_BYTES_MAX) return false;
     try {
-      socket.send(JSON.stringify(frame));
+      socket.send(jsonOf(frame));
       return true;
     } catch {
       return false;

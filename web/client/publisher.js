@@ -28,7 +28,7 @@ export class Publisher {
   /** `published(event)` is called before the promise resolves. */
   publish(body, { kind = 'chat', key = this.#makeKey() }, published) {
     return new Promise((resolve, reject) => {
-      if (typeof key !== 'string' || key.length === 0 || key.length > KEY_CHARS_MAX) {
+      if (typeof key !== 'string' || key.length === 0 || [...key].length > KEY_CHARS_MAX) {
         throw new BarrageError('bad_request', 'key must be a string of 1 to 64 characters');
       }
       if (this.#entries.has(key)) throw new BarrageError('duplicate', 'this key is under way');

@@ -26,6 +26,7 @@ export class Room {
   #commands;
   #publisher;
   #likes;
+  #joins;
   #leave;
   #retry = undefined;
   /** Tells replies to the present connection's join from late ones. */
@@ -34,12 +35,13 @@ export class Room {
   #refusal = undefined;
   #left = false;
 
-  /** Made by the client. `leave(room)` takes it out of there. */
-  constructor(name, history, { clock, commands, leave }) {
+  /** Made by the client. `joins` is the gate of all rooms; `leave(room)` takes it out of there. */
+  constructor(name, history, { clock, commands, joins, leave }) {
     this.name = name;
     this.#history = historyOf(history);
     this.#clock = clock;
     this.#commands = commands;
+    this.#joins = joins;
     this.#leave = leave;
     this.#publisher = new Publisher(name, clock, commands);
     this.#likes = new Likes(clock, (count) => this.#sendLikes(count));
@@ -120,13 +122,25 @@ export class Room {
 
   #join() {
     const connection = this.#connection;
+    this.#joins.enter((done) => {
+      // Its turn may come when it has left, or when the connection has gone.
+      if (connection !== this.#connection) return done();
+      return this.#ask(connection, done);
+    });
+  }
+
+  #ask(connection, done) {
     const since = this.#ledger.cursor;
     const fields = { type: 'join', room: this.name, history: this.#history };
     if (since !== undefined) fields.since = since;
     this.#commands.send(fields, (error, frame) => {
-      if (connection !== this.#connection) return;
-      if (error) this.#refused(error);
-      else this.#entered(frame);
+      try {
+        if (connection !== this.#connection) return;
+        if (error) this.#refused(error);
+        else this.#entered(frame);
+      } finally {
+        done();
+      }
     });
   }
 

@@ -59,53 +59,37 @@ test('batches of other rooms and of before the join are not shown', async () => 
   assert.equal(inRoom('batch').length, 0);
 });
 
-test('accounting adds up over batches, gaps and a recovered rejoin', async () => {
-  const { clock, socket, room, inRoom } = await startRoom();
-  socket().batch('demo', 'c0', 'c1', [chat('a'), chat('b')], { left_out: { chat: 3, ambient: 1 } });
-  socket().receive({ type: 'gap', room: 'demo', from: 'c1', to: 'c2', count: 9, reason: 'slow' });
-  socket().batch('demo', 'c2', 'c3', [chat('c')], { held: 2 });
-  assert.deepEqual(inRoom('gap'), [{ from: 'c1', to: 'c2', count: 9, reason: 'slow' }]);
+test('rooms come back three at a time, each when another is answered, refused or left', async () => {
+  const { client, clock, socket } = await startRoom();
+  for (let n = 1; n < 8; n += 1) client.join(`r${n}`);
+  const asked = () => socket().all('join').map(({ room }) => room);
+  assert.deepEqual(asked(), ['demo', 'r1', 'r2', 'r3']);
   socket().end(1006);
   await clock.advance(500);
   socket().open();
-  assert.equal(socket().last('join').since, 'c3');
-  socket().joined('demo', { cursor: 'c5', recovered: true, events: [chat('d')], left_out: { chat: 4 } });
-  assert.deepEqual(room.accounting, {
-    received: 4, leftOut: 8, gap: 9, held: 0, heldAtJoin: 0, holes: 0, joinedCursor: 'c0', cursor: 'c5',
-  });
-  assert.equal(inRoom('hole').length, 0);
+  assert.deepEqual(asked(), ['demo', 'r1', 'r2']);
+  socket().joined('r1', { recovered: true });
+  assert.deepEqual(asked(), ['demo', 'r1', 'r2', 'r3']);
+  const refused = socket().all('join').find(({ room }) => room === 'r2');
+  socket().receive({ type: 'error', id: refused.id, room: 'r2', code: 'room_full', message: 'full' });
+  assert.equal(asked().at(-1), 'r4');
+  client.join('r5').leave();
+  socket().joined('demo');
+  assert.equal(asked().at(-1), 'r6', 'who has left is passed over');
+  // One that is never answered gives its place up in time.
+  await clock.advance(10_000);
+  assert.equal(asked().at(-1), 'r7');
 });
 
-test('history on a first join is not counted, and an unrecovered rejoin starts anew', async () => {
-  const { clock, socket, room, inRoom } = await startRoom();
-  socket().batch('demo', 'c0', 'c1', [chat('a')]);
-  socket().end(1006);
-  await clock.advance(500);
-  socket().open();
-  socket().joined('demo', { cursor: 'x9', recovered: false, events: [chat('a'), chat('z')], held: 3 });
-  assert.deepEqual(room.accounting, {
-    received: 0, leftOut: 0, gap: 0, held: 3, heldAtJoin: 3, holes: 0, joinedCursor: 'x9', cursor: 'x9',
-  });
-  assert.deepEqual(ids(inRoom('batch').at(-1)), ['z'], 'known ones are not shown again');
-});
-
-test('a gap that overtakes the batches before it is no hole', async () => {
-  const { socket, room, inRoom } = await startRoom();
-  socket().receive({ type: 'gap', room: 'demo', from: 'c1', to: 'c4', count: 2, reason: 'slow' });
-  assert.equal(room.accounting.cursor, 'c0');
-  socket().batch('demo', 'c0', 'c1', [chat('a')]);
-  assert.equal(room.accounting.cursor, 'c4');
-  socket().batch('demo', 'c4', 'c5', [chat('b')]);
-  assert.equal(inRoom('hole').length, 0);
-});
-
-test('a batch that does not continue the last one is told as a hole', async () => {
-  const { socket, room, inRoom } = await startRoom();
-  socket().batch('demo', 'c7', 'c8', [chat('a')]);
-  assert.deepEqual(inRoom('hole'), [{ expected: 'c0', prev: 'c7' }]);
-  assert.equal(room.accounting.holes, 1);
-  assert.equal(room.accounting.cursor, 'c8');
-  assert.equal(inRoom('batch').length, 1);
+test('half a character is sent as U+FFFD, and a key has at most 64 characters, not halves', async () => {
+  const { socket, room } = await startRoom();
+  const face = '\u{1F600}';
+  room.publish({ text: `${face}${face}`.slice(0, 3), nested: [face.slice(1), `${face}!`] });
+  const { body } = socket().last('publish');
+  assert.deepEqual(body, { text: `${face}\uFFFD`, nested: ['\uFFFD', `${face}!`] });
+  room.publish({ text: 'x' }, { key: face.repeat(64) });
+  assert.equal(socket().last('publish').key, face.repeat(64));
+  await assert.rejects(room.publish({ text: 'x' }, { key: face.repeat(65) }), { code: 'bad_request' });
 });
 
 test('own event is shown once, marked as self, when its ack comes', async () => {
