@@ -14,6 +14,17 @@ pub(crate) struct Now {
 }
 
 impl Now {
+    /// Whole milliseconds on the monotonic clock.
+    pub(crate) fn mono_ms(self) -> u64 {
+        u64::try_from(self.mono.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The moment on the monotonic clock at which the unix clock, going on as it does now, will
+    /// show a time.
+    pub(crate) fn mono_at(self, unix_ms: u64) -> Duration {
+        self.mono.saturating_add(Duration::from_millis(unix_ms.saturating_sub(self.unix_ms)))
+    }
+
     /// Whole seconds on the monotonic clock, for coarse bookkeeping per connection.
     pub(crate) fn mono_s(self) -> u32 {
         u32::try_from(self.mono.as_secs()).unwrap_or(u32::MAX)

@@ -149,11 +149,6 @@ impl Session {
         }
     }
 
-    /// Who it is.
-    pub(crate) fn user(&self) -> &User {
-        &self.user
-    }
-
     /// The seats this client holds or has asked for.
     pub(crate) fn seats(&self) -> impl Iterator<Item = &(RoomId, Seat)> {
         self.seats.iter()

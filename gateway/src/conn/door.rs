@@ -51,8 +51,8 @@ pub(super) async fn who(
 /// comes through the WebSocket: an `error`, and a close that says whether to come back.
 pub(super) async fn turn_away(context: &Context, socket: &Rc<Socket>, fault: TokenFault) {
     let nobody = UserId::anonymous(rand::random());
-    let Some(address) = context.attach(socket, nobody).await else { return };
-    context.refuse(address, None, None, &fault.refusal()).await;
+    let error = ServerMessage::refusal(None, None, &fault.refusal()).render();
+    let Some(address) = context.attach(socket, nobody, Some(&error)).await else { return };
     let reason = fault.close_reason();
     context.shard.control(Control::Close { address, reason }).await;
     discard(socket).await;

@@ -36,7 +36,7 @@ pub(crate) async fn run(context: Rc<Context>, echoed: Echoed) {
     socket.heard(context.clock.now().mono_s());
     let sink = context.handover.leave(ClientSink::Socket(Rc::clone(&socket)));
     let nobody = UserId::anonymous(rand::random());
-    let Some(address) = context.shard.attach(sink, nobody).await else { return };
+    let Some(address) = context.shard.attach(sink, nobody, None).await else { return };
     context.metrics.connections.inc();
     context.metrics.connections_total.inc();
     let mut carry = Carry::default();

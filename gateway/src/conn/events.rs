@@ -38,16 +38,14 @@ pub(crate) async fn run(context: Rc<Context>, watching: Watching, stream: EventS
     let Watching { user, expires_s, room, since, history, pass: _pass, seated: _seated } = watching;
     let stream = Rc::new(stream);
     let sink = context.handover.leave(ClientSink::Events(Rc::clone(&stream)));
-    let Some(address) = context.shard.attach(sink, user.id).await else { return };
+    let after_ms = RETRY_MS + rand::random_range(0..RETRY_SPREAD_MS);
+    let retry = event_stream::retry(after_ms);
+    let Some(address) = context.shard.attach(sink, user.id, Some(retry)).await else { return };
     context.metrics.connections.inc();
     context.metrics.connections_total.inc();
     if let Some(at_s) = expires_s {
         context.shard.control(Control::Expires { address, at_s }).await;
     }
-    let after_ms = RETRY_MS + rand::random_range(0..RETRY_SPREAD_MS);
-    let frame = event_stream::retry(after_ms);
-    context.shard.control(Control::Send { address, frame }).await;
-
     let seat = Seat { number: 1, form: Form::EventStream };
     context.shard.control(Control::Expect { address, room: room.clone(), seat }).await;
     let join = Join { address, seat, id: None, since, history };

@@ -67,31 +67,32 @@ pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
         Ok(who) => who,
         Err(fault) => return turn_away(&context, &socket, fault).await,
     };
-    socket.owe();
-    let Some(address) = context.attach(&socket, user.id.clone()).await else { return };
     match context.doorman.seat(&user.id) {
         Ok(seated) => {
+            let welcome = welcome(&context, &user);
+            let attached = context.attach(&socket, user.id.clone(), Some(&welcome)).await;
+            let Some(address) = attached else { return };
             if let Some(at_s) = expires_s {
                 context.shard.control(Control::Expires { address, at_s }).await;
             }
             let publishes = Arc::clone(&seated.publishes);
             let session = Session::new(user, grants, expires_s, form, publishes);
-            let frame = frame::text(&welcome(&context, session.user()));
-            context.shard.control(Control::Answer { address, frame }).await;
             converse(
                 &context,
                 Conn { socket, address, form, session, carry: Carry::default() },
                 early,
             )
             .await;
+            context.detach(address).await;
         }
         Err(_) => {
+            let Some(address) = context.attach(&socket, user.id, None).await else { return };
             let reason = CloseReason::TooManyConnections;
             context.shard.control(Control::Close { address, reason }).await;
             discard(&socket).await;
+            context.detach(address).await;
         }
     }
-    context.detach(address).await;
 }
 
 /// Listens to a client that was welcomed, until it goes.
@@ -238,10 +239,16 @@ async fn discard(socket: &Socket) {
 }
 
 impl Context {
-    async fn attach(&self, socket: &Rc<Socket>, user: UserId) -> Option<Address> {
+    /// Hands a client to the shard, with the message that it is sent first.
+    async fn attach(
+        &self,
+        socket: &Rc<Socket>,
+        user: UserId,
+        first: Option<&[u8]>,
+    ) -> Option<Address> {
         socket.heard(self.clock.now().mono_s());
         let sink = self.handover.leave(ClientSink::Socket(Rc::clone(socket)));
-        let address = self.shard.attach(sink, user).await?;
+        let address = self.shard.attach(sink, user, first.map(frame::text)).await?;
         self.metrics.connections.inc();
         self.metrics.connections_total.inc();
         Some(address)

@@ -1,12 +1,14 @@
 //! The rooms that are open on a hub, by number, and which of them needs a turn when.
 
 use std::ops::{Index, IndexMut};
+use std::time::Duration;
 
 use ahash::AHashMap;
 use protocol::ids::RoomId;
 use slab::Slab;
 
 use crate::hub::schedule::Schedule;
+use crate::now::Now;
 use crate::room::Room;
 
 /// Places kept for rooms to come; it takes more than that, and more than four times as many as
@@ -48,24 +50,24 @@ impl OpenRooms {
     }
 
     /// Books the turn that a room needs; does nothing for a room that has been closed.
-    pub(crate) fn reschedule(&mut self, room: usize) {
-        if let Some(due_ms) = self.rooms.get(room).and_then(Room::due_ms) {
-            self.schedule.add(due_ms, room);
+    pub(crate) fn reschedule(&mut self, room: usize, now: Now) {
+        if let Some(due) = self.rooms.get(room).and_then(|room| room.due(now)) {
+            self.schedule.add(due, room);
         }
     }
 
-    /// When the next turn is due.
-    pub(crate) fn next_ms(&self) -> Option<u64> {
-        self.schedule.next_ms()
+    /// When the next turn is due, on the monotonic clock.
+    pub(crate) fn next_turn(&self) -> Option<Duration> {
+        self.schedule.next()
     }
 
     /// Takes all rooms whose turns are due; some of them may be closed, or have had their turn.
-    pub(crate) fn take_due(&mut self, now_ms: u64) -> Vec<usize> {
-        std::iter::from_fn(|| self.schedule.take_due(now_ms)).collect()
+    pub(crate) fn take_due(&mut self, now: Now) -> Vec<usize> {
+        std::iter::from_fn(|| self.schedule.take_due(now.mono)).collect()
     }
 
     /// Gives back the memory of a crowd of rooms that has gone. The others get new numbers.
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self, now: Now) {
         if self.rooms.capacity() <= SPARE + 4 * self.rooms.len() {
             return;
         }
@@ -75,7 +77,7 @@ impl OpenRooms {
         std::mem::swap(&mut rooms, &mut self.rooms);
         for (_, room) in rooms {
             let room = self.insert(room);
-            self.reschedule(room);
+            self.reschedule(room, now);
         }
     }
 }
@@ -96,17 +98,15 @@ impl IndexMut<usize> for OpenRooms {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::now::Now;
     use crate::room::RoomSettings;
 
     const CROWD: usize = 10_000;
+    const START: Now = Now { mono: Duration::ZERO, unix_ms: 0 };
 
     fn room(number: usize) -> Room {
         let id = RoomId::parse(&format!("room-{number}")).unwrap();
-        let now = Now { mono: Duration::ZERO, unix_ms: number as u64 };
+        let now = Now { mono: Duration::from_millis(number as u64), ..START };
         Room::new(id, RoomSettings::default(), 0, 1, now)
     }
 
@@ -115,25 +115,25 @@ mod tests {
         let mut open = OpenRooms::default();
         for number in 0..CROWD {
             let number = open.insert(room(number));
-            open.reschedule(number);
+            open.reschedule(number, START);
         }
-        open.give_back();
+        open.give_back(START);
         assert_eq!(open.find(room(77).id()), Some(77), "nothing is too much");
         let stay = [0, 4_000, CROWD - 1];
         for number in (0..CROWD).filter(|number| !stay.contains(number)) {
             open.remove(number);
         }
-        open.give_back();
+        open.give_back(START);
         assert!(open.rooms.capacity() < 10, "{}", open.rooms.capacity());
         assert!(open.by_id.capacity() < 20, "{}", open.by_id.capacity());
         for number in stay {
             let found = open.find(room(number).id()).expect("it stays");
             assert_eq!(open[found].id(), room(number).id());
         }
-        let first_ms = room(0).due_ms();
-        assert!(first_ms.is_some());
-        assert_eq!(open.next_ms(), first_ms);
-        let mut due: Vec<_> = open.take_due(u64::MAX);
+        let first = room(0).due(START);
+        assert!(first.is_some());
+        assert_eq!(open.next_turn(), first);
+        let mut due: Vec<_> = open.take_due(Now { mono: Duration::MAX, unix_ms: 0 });
         due.sort_unstable();
         assert_eq!(due, [0, 1, 2], "each has one booking");
     }
@@ -145,7 +145,7 @@ mod tests {
             open.insert(room(number));
         }
         (0..SPARE - 1).for_each(|number| drop(open.remove(number)));
-        open.give_back();
+        open.give_back(START);
         assert_eq!(open.find(room(SPARE - 1).id()), Some(SPARE - 1));
     }
 }

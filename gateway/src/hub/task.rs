@@ -131,10 +131,7 @@ impl Hub {
         /// Nothing is due: turn all the same, to show that this loop is well.
         const IDLE: Duration = Duration::from_secs(1);
         let now = self.clock.now();
-        let turn = self
-            .rooms
-            .next_ms()
-            .map_or(IDLE, |due_ms| Duration::from_millis(due_ms.saturating_sub(now.unix_ms)));
+        let turn = self.rooms.next_turn().map_or(IDLE, |due| due.saturating_sub(now.mono));
         turn.min(if self.refused.is_empty() { IDLE } else { RETRY })
     }
 
@@ -146,7 +143,7 @@ impl Hub {
                 let Some(room) = self.rooms.find(&id) else { return };
                 self.rooms[room].deliver(delivery, now, effects);
                 self.carry_out(room, now, effects).await;
-                self.rooms.reschedule(room);
+                self.rooms.reschedule(room, now);
             }
             Wake::Time | Wake::Ended => {}
         }
@@ -157,25 +154,25 @@ impl Hub {
             HubCommand::Join { room, join } => {
                 let room = self.open(room, now);
                 self.rooms[room].join(join);
-                self.rooms.reschedule(room);
+                self.rooms.reschedule(room, now);
             }
             HubCommand::Leave { room, address, seat } => {
                 let Some(room) = self.rooms.find(&room) else { return };
                 self.rooms[room].leave(address, seat, now);
-                self.rooms.reschedule(room);
+                self.rooms.reschedule(room, now);
             }
             HubCommand::Like { room, likes } => {
                 self.metrics.likes.inc_by(u64::from(likes));
                 // The application may like a room whose viewers are all elsewhere.
                 let room = self.open(room, now);
                 self.rooms[room].like(likes, now);
-                self.rooms.reschedule(room);
+                self.rooms.reschedule(room, now);
             }
             HubCommand::Ask { room, events, answer } => {
                 let room = self.open(room, now);
                 let ticket = self.questions.insert(answer) as u64;
                 self.rooms[room].ask(Question { ticket, events });
-                self.rooms.reschedule(room);
+                self.rooms.reschedule(room, now);
             }
         }
     }
@@ -218,12 +215,12 @@ impl Hub {
 
     async fn turn_rooms(&mut self, now: Now, effects: &mut Vec<Effect>) {
         // All that is due now, and nothing that is booked meanwhile: the loop turns in any case.
-        for room in self.rooms.take_due(now.unix_ms) {
+        for room in self.rooms.take_due(now) {
             // The schedule may hold a room that was forgotten, or one that has had this turn.
             let Some(state) = self.rooms.get_mut(room) else { continue };
-            if state.due_ms().is_none_or(|due_ms| due_ms > now.unix_ms) {
+            if state.due(now).is_none_or(|due| due > now.mono) {
                 // What it was booked for may have gone, and it relied on this booking since.
-                self.rooms.reschedule(room);
+                self.rooms.reschedule(room, now);
                 continue;
             }
             state.turn(now, effects);
@@ -232,10 +229,10 @@ impl Hub {
             if over {
                 self.forget(room);
             } else {
-                self.rooms.reschedule(room);
+                self.rooms.reschedule(room, now);
             }
         }
-        self.rooms.give_back();
+        self.rooms.give_back(now);
     }
 
     fn forget(&mut self, room: usize) {
@@ -326,8 +323,8 @@ impl Hub {
     }
 
     async fn send_frame(&mut self, id: &RoomId, frame: RoomFrame) {
-        let RoomFrame { variants, shards, plain, deflated, event_stream } = frame;
-        let encode = |variant| self.encode(variant, plain, deflated, event_stream);
+        let RoomFrame { name, variants, shards, plain, deflated, event_stream } = frame;
+        let encode = |variant| self.encode(name, variant, plain, deflated, event_stream);
         let variants: Arc<[FrameVariant]> = variants.into_iter().map(encode).collect();
         for shard in shards {
             let frame = ShardFrame { room: id.clone(), variants: Arc::clone(&variants) };
@@ -338,6 +335,7 @@ impl Hub {
     /// Makes complete frames of a batch: the one place where that happens, once per form.
     fn encode(
         &mut self,
+        name: &str,
         variant: Variant,
         plain: bool,
         deflated: bool,
@@ -348,7 +346,7 @@ impl Hub {
         let plain = (plain || (deflated && small)).then(|| frame::text(&payload));
         let mut forms: [Option<Bytes>; Form::ALL.len()] = [None, None, None];
         forms[Form::EventStream as usize] =
-            event_stream.then(|| event_stream::event("batch", Some(cursor), &[&payload]));
+            event_stream.then(|| event_stream::event(name, Some(cursor), &[&payload]));
         forms[Form::Deflated as usize] = match (deflated, small) {
             (false, _) => None,
             // A frame of a compressing connection may be plain (RFC 7692 section 6).

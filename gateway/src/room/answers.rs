@@ -10,8 +10,8 @@ use protocol::to_client::Joined;
 
 use crate::now::Now;
 use crate::room::effect::{Answer, Effect, Info, Join};
-use crate::room::log::{Missed, Past};
-use crate::room::{JOINS_COLLECTED_MS, Room};
+use crate::room::log::{Log, Missed, Past};
+use crate::room::{FETCHING_MAX, Fetching, JOINS_COLLECTED, Room};
 
 /// What a client that could not be told everything gets instead, if it asked for nothing.
 const FALLBACK_EVENTS: usize = 50;
@@ -19,27 +19,28 @@ const FALLBACK_EVENTS: usize = 50;
 impl Room {
     pub(super) fn answer_joins(&mut self, now: Now, out: &mut Vec<Effect>) {
         let waiting = &mut self.waiting;
-        if waiting.joins.is_empty() || waiting.answered_ms + JOINS_COLLECTED_MS > now.unix_ms {
+        let is_early = waiting.answered.is_some_and(|at| at + JOINS_COLLECTED > now.mono);
+        if waiting.joins.is_empty() || is_early {
             return;
         }
-        waiting.answered_ms = now.unix_ms;
+        waiting.answered = Some(now.mono);
         for (since, history, joins) in alike(std::mem::take(&mut waiting.joins)) {
             let past = self.log.as_ref().zip(since).map(|(log, since)| log.since(since));
             if let (Some(Past::Older), Some(since)) = (&past, since) {
-                self.fetch(since, joins, out);
+                self.fetch(since, joins, now, out);
             } else {
                 self.answer(joins, past, history, now, out);
             }
         }
     }
 
-    fn fetch(&mut self, since: Bookmark, joins: Vec<Join>, out: &mut Vec<Effect>) {
+    fn fetch(&mut self, since: Bookmark, joins: Vec<Join>, now: Now, out: &mut Vec<Effect>) {
         let fetching = &mut self.waiting.fetching;
         let after = since.known_from();
-        match fetching.iter_mut().find(|(cursor, _)| *cursor == after) {
-            Some((_, others)) => others.extend(joins),
+        match fetching.iter_mut().find(|fetching| fetching.after == after) {
+            Some(fetching) => fetching.joins.extend(joins),
             None => {
-                fetching.push((after, joins));
+                fetching.push(Fetching { after, asked: now.mono, joins });
                 out.push(Effect::Fetch(after));
             }
         }
@@ -54,20 +55,38 @@ impl Room {
         out: &mut Vec<Effect>,
     ) {
         let fetching = &mut self.waiting.fetching;
-        let Some(at) = fetching.iter().position(|(cursor, _)| *cursor == after) else { return };
-        let (_, joins) = fetching.swap_remove(at);
+        let Some(at) = fetching.iter().position(|fetching| fetching.after == after) else { return };
+        let Fetching { joins, .. } = fetching.swap_remove(at);
+        self.answer_alike(joins, now, out, |log, since| {
+            entries.as_deref().map_or(Past::Lost, |entries| log.since_fetched(since, entries))
+        });
+    }
+
+    /// Answers joins whose past has been found out, or not.
+    pub(super) fn answer_alike(
+        &mut self,
+        joins: Vec<Join>,
+        now: Now,
+        out: &mut Vec<Effect>,
+        past: impl Fn(&Log, Bookmark) -> Past,
+    ) {
         for (since, history, joins) in alike(joins) {
-            let Some(log) = &self.log else { return };
-            let known = entries.as_deref().zip(since);
-            let past =
-                known.map_or(Past::Lost, |(entries, since)| log.since_fetched(since, entries));
-            self.answer(joins, Some(past), history, now, out);
+            let known = self.log.as_ref().zip(since).map(|(log, since)| past(log, since));
+            self.answer(joins, known, history, now, out);
         }
     }
 
     /// The broker cannot be asked: those who wait for this fetch are answered without it.
     pub(crate) fn fetch_refused(&mut self, after: Cursor, now: Now, out: &mut Vec<Effect>) {
         self.fetched(after, None, now, out);
+    }
+
+    /// Answers those who have waited too long for the broker to tell what they have missed.
+    pub(super) fn give_up_fetches(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let is_late = |fetching: &&Fetching| fetching.asked + FETCHING_MAX <= now.mono;
+        while let Some(after) = self.waiting.fetching.iter().find(is_late).map(|late| late.after) {
+            self.fetch_refused(after, now, out);
+        }
     }
 
     /// Seats clients that asked for the same, with one shared answer.
@@ -86,7 +105,7 @@ impl Room {
         }
         if alone {
             // They all learn the state from the answer; nobody else is here to be told.
-            self.tally.told_all(now.unix_ms);
+            self.tally.told_all(now.mono_ms());
         } else {
             self.tally.told_some();
         }
@@ -143,7 +162,7 @@ impl Room {
         for question in self.waiting.questions.drain(..) {
             out.push(Effect::NoInfo(question.ticket));
         }
-        self.empty_since_ms.get_or_insert(self.started_ms);
+        self.empty_since.get_or_insert(self.started);
     }
 }
 

@@ -80,10 +80,12 @@ pub(crate) struct Answer {
     pub(crate) recovered: Option<bool>,
 }
 
-/// The batch of one slot, for every listener of a room.
+/// The batch of one slot, or a gap, for every listener of a room.
 #[derive(Debug)]
 pub(crate) struct RoomFrame {
-    /// The batch, and shorter ones for those who joined inside the slot.
+    /// The `type` of the message.
+    pub(crate) name: &'static str,
+    /// For those who were here all along, and others for those who joined inside the slot.
     pub(crate) variants: Vec<Variant>,
     /// The shards that have listeners.
     pub(crate) shards: Vec<u16>,
@@ -95,7 +97,7 @@ pub(crate) struct RoomFrame {
     pub(crate) event_stream: bool,
 }
 
-/// A batch for those whose cursor is `prev`.
+/// A batch or a gap for those whose cursor is `prev`.
 #[derive(Debug)]
 pub(crate) struct Variant {
     pub(crate) prev: Bookmark,

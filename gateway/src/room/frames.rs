@@ -9,25 +9,19 @@ use crate::client::Form;
 use crate::now::Now;
 use crate::room::Room;
 use crate::room::effect::{Effect, RoomFrame, Variant};
+use crate::room::log::Log;
 use crate::room::slots::ClosedSlot;
 
 impl Room {
     pub(super) fn close_slots(&mut self, now: Now, out: &mut Vec<Effect>) {
         let mut told = false;
-        while let Some((closed, heads)) =
-            self.log.as_mut().and_then(|log| log.close_due(now.unix_ms))
-        {
-            let due_ms = closed.ended_ms + self.grace_ms;
-            let (sent, left_out) = (closed.sent.len(), left_out_of(&closed));
-            out.push(Effect::Closed { sent, left_out, due_ms });
-            if self.listeners.is_empty() {
-                continue;
-            }
-            let state = if told { StateChange::default() } else { self.state_change(now) };
-            told = true;
-            out.push(Effect::Frame(self.frame(&closed, &heads, &state)));
+        while let Some(closed) = self.log.as_mut().and_then(|log| log.close_due(now.unix_ms)) {
+            // The state is told once, to whoever is here.
+            let is_news = !told && !self.listeners.is_empty();
+            let state = if is_news { self.state_change(now) } else { StateChange::default() };
+            told |= self.send_closed(closed, state, out);
         }
-        if self.state_frame_due_ms().is_some_and(|due_ms| due_ms <= now.unix_ms) {
+        if self.state_frame_due_ms(now).is_some_and(|due_ms| due_ms <= now.unix_ms) {
             let state = self.state_change(now);
             if !state.is_empty() {
                 out.push(Effect::Frame(self.state_frame(&state)));
@@ -35,11 +29,29 @@ impl Room {
         }
     }
 
+    /// Tells the members of a slot that has closed; returns whether there are any.
+    pub(super) fn send_closed(
+        &mut self,
+        (closed, heads): (ClosedSlot, Vec<Bookmark>),
+        state: StateChange,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let due_ms = closed.ended_ms + self.grace_ms;
+        let (sent, left_out) = (closed.sent.len(), left_out_of(&closed));
+        out.push(Effect::Closed { sent, left_out, due_ms });
+        let anybody = !self.listeners.is_empty();
+        if anybody {
+            out.push(Effect::Frame(self.frame(&closed, &heads, &state)));
+        }
+        anybody
+    }
+
     /// When a frame is needed that tells nothing but the state. None is while a slot is open: the
     /// state goes out with it, and until then the members stand at its beginning, not at the head.
-    pub(super) fn state_frame_due_ms(&self) -> Option<u64> {
-        let is_quiet = self.log.as_ref().is_some_and(|log| log.due_ms().is_none());
-        self.state_due_ms.filter(|_| is_quiet)
+    pub(super) fn state_frame_due_ms(&self, now: Now) -> Option<u64> {
+        let log = self.log.as_ref().filter(|log| log.is_quiet())?;
+        // The one that was noted is the later one only if the clock was set back.
+        self.state_due_ms.into_iter().chain(self.state_end_ms(log, now)).min()
     }
 
     /// Sets the slot's end at which a change of the state is to be told, if there is one and
@@ -49,15 +61,19 @@ impl Room {
             self.state_due_ms = None;
             return;
         };
-        let from_ms = self.tally.due_ms().map(|due_ms| due_ms.saturating_sub(1));
-        let due_ms = from_ms.map(|from_ms| log.slot_end_ms(from_ms.max(now.unix_ms)));
         // A due that was set stays: the slot that it ends may be open for its grace still.
-        self.state_due_ms = self.state_due_ms.into_iter().chain(due_ms).min();
+        self.state_due_ms = self.state_due_ms.into_iter().chain(self.state_end_ms(log, now)).min();
+    }
+
+    /// The end of the first slot in which a change of the state may be told.
+    fn state_end_ms(&self, log: &Log, now: Now) -> Option<u64> {
+        let wait_ms = self.tally.due_ms()?.saturating_sub(now.mono_ms());
+        Some(log.slot_end_ms(now.unix_ms + wait_ms.saturating_sub(1)))
     }
 
     fn state_change(&mut self, now: Now) -> StateChange {
         self.state_due_ms = None;
-        let (online, likes) = self.tally.tell(now.unix_ms);
+        let (online, likes) = self.tally.tell(now.mono_ms());
         StateChange { online, likes, ..StateChange::default() }
     }
 
@@ -73,14 +89,14 @@ impl Room {
             let last = log.bookmark(closed.last.max(prev.at.seq));
             (is_news || at == 0).then(|| self.variant(*prev, last, &events, &left_out, state))
         });
-        self.frame_of(variants.collect())
+        self.frame_of("batch", variants.collect())
     }
 
     /// A frame that tells nothing but what changed in the room's state.
     fn state_frame(&self, state: &StateChange) -> RoomFrame {
         let log = self.log.as_ref().expect("state is told to members, whom an open log has seated");
         let head = log.bookmark(log.head().seq);
-        self.frame_of(vec![self.variant(head, head, &[], &LeftOut::default(), state)])
+        self.frame_of("batch", vec![self.variant(head, head, &[], &LeftOut::default(), state)])
     }
 
     fn variant(
@@ -99,11 +115,12 @@ impl Room {
         Variant { prev, cursor, payload, count, state: state.clone() }
     }
 
-    fn frame_of(&self, variants: Vec<Variant>) -> RoomFrame {
+    pub(super) fn frame_of(&self, name: &'static str, variants: Vec<Variant>) -> RoomFrame {
         let deflated = self.listeners.wants(Form::Deflated);
         let plain = self.listeners.wants(Form::Plain);
         let event_stream = self.listeners.wants(Form::EventStream);
         RoomFrame {
+            name,
             variants,
             shards: self.listeners.shards().collect(),
             plain,
@@ -115,6 +132,6 @@ impl Room {
 
 fn left_out_of(closed: &ClosedSlot) -> LeftOut {
     let mut left_out = LeftOut::default();
-    closed.left_out.iter().for_each(|(_, class)| left_out.add(*class));
+    closed.left_out.iter().for_each(|it| left_out.add(it.class));
     left_out
 }

@@ -21,6 +21,10 @@ pub(crate) struct Log {
     seen: Seen,
     /// Heads at which clients joined inside a slot that is still open, ascending.
     heads: Vec<Seq>,
+    /// Up to here there are entries that did not reach this gateway; the broker may have them.
+    unknown_upto: Seq,
+    /// Up to here there were events that the broker has lost.
+    lost_upto: Seq,
 }
 
 /// What a client that comes back has missed.
@@ -42,8 +46,16 @@ pub(crate) enum Past {
 }
 
 impl Log {
-    /// Starts to follow a log at its head, knowing its newest entries.
+    /// Starts to follow a log at its head, knowing its newest entries, which members have been
+    /// told of.
     pub(crate) fn open(head: Cursor, recent: Vec<Entry>, slots: Slots, now_ms: u64) -> Self {
+        let mut log = Self::open_behind(head, recent, slots, now_ms);
+        while log.close_due(now_ms).is_some() {}
+        log
+    }
+
+    /// Starts to follow a log behind its newest entries, which come as if they were delivered now.
+    pub(crate) fn open_behind(head: Cursor, recent: Vec<Entry>, slots: Slots, now_ms: u64) -> Self {
         let start = recent.first().map_or(head.seq, |entry| entry.prev);
         let mut log = Self {
             head: head.at(start),
@@ -51,11 +63,12 @@ impl Log {
             ring: Ring::default(),
             seen: Seen::default(),
             heads: Vec::new(),
+            unknown_upto: 0,
+            lost_upto: 0,
         };
         for entry in recent {
             log.add(entry, now_ms);
         }
-        while log.close_due(now_ms).is_some() {}
         log.head = head;
         log
     }
@@ -73,23 +86,74 @@ impl Log {
         Some(repeats)
     }
 
-    /// Closes the first slot that is due; also returns what clients held until then: those who
-    /// were here all along, and those who joined at a head after its beginning.
-    pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Bookmark>)> {
-        self.due_ms().filter(|due_ms| *due_ms <= now_ms)?;
-        let start = self.slots.start()?;
+    /// Takes events that are in no log.
+    pub(crate) fn add_live(&mut self, origin_ms: u64, events: &[Event], now_ms: u64) {
+        self.slots.add_live(self.head.seq, origin_ms, events, now_ms);
+    }
+
+    /// Goes on behind entries that cannot be had.
+    pub(crate) fn skip(&mut self, upto: Seq, now_ms: u64) {
+        if upto > self.head.seq {
+            self.slots.add(self.head.seq, upto, now_ms, std::iter::empty(), now_ms);
+            self.head.seq = upto;
+            self.unknown_upto = upto;
+        } else {
+            // Events that no entry holds: nobody will ever know them.
+            self.lost_upto = self.head.seq;
+        }
+    }
+
+    /// Goes on at a later position, with nothing open but the pacing of held events.
+    pub(crate) fn jump(&mut self, to: Seq) {
+        self.slots.jump(to);
+        self.heads.clear();
+        self.head.seq = to;
+        self.unknown_upto = to;
+    }
+
+    /// What clients hold at present: those who have been told of all closed slots, and those who
+    /// joined at a head behind that.
+    pub(crate) fn standing(&self) -> Vec<Bookmark> {
+        let start = self.slots.start().unwrap_or(self.head.seq);
         let heads = self.heads.iter().copied().filter(|head| *head > start);
-        let heads = std::iter::once(start).chain(heads).map(|head| self.bookmark(head)).collect();
-        let closed = self.slots.close_due(now_ms)?;
+        std::iter::once(start).chain(heads).map(|head| self.bookmark(head)).collect()
+    }
+
+    /// Closes the first slot that is due; also returns what clients held until then.
+    pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Bookmark>)> {
+        self.slots.follow(now_ms);
+        self.due_ms(now_ms).filter(|due_ms| *due_ms <= now_ms)?;
+        self.close_next(now_ms)
+    }
+
+    /// Closes the first slot in which there is anything, whether it is due or not.
+    pub(crate) fn close_early(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Bookmark>)> {
+        self.slots.has_news().then(|| self.close_next(now_ms)).flatten()
+    }
+
+    /// Closes the first slot as if there were no budget: it is the end of this log.
+    pub(crate) fn close_last(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Bookmark>)> {
+        self.slots.unlimit();
+        self.close_next(now_ms)
+    }
+
+    fn close_next(&mut self, now_ms: u64) -> Option<(ClosedSlot, Vec<Bookmark>)> {
+        let standing = self.standing();
+        let closed = self.slots.close_next()?;
         self.heads.retain(|head| *head > closed.last);
-        self.ring.push(closed.clone());
+        self.ring.push(closed.without_live());
         self.ring.trim(now_ms);
-        Some((closed, heads))
+        Some((closed, standing))
     }
 
     /// When the next slot closes.
-    pub(crate) fn due_ms(&self) -> Option<u64> {
-        self.slots.due_ms()
+    pub(crate) fn due_ms(&self, now_ms: u64) -> Option<u64> {
+        self.slots.due_ms(now_ms)
+    }
+
+    /// Whether no slot is open.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.slots.start().is_none()
     }
 
     /// When the present slot ends.
@@ -111,14 +175,15 @@ impl Log {
 
     /// Remembers that somebody joined at the present head.
     pub(crate) fn mark_join(&mut self) {
-        if self.slots.due_ms().is_some() && self.heads.last() != Some(&self.head.seq) {
+        if !self.is_quiet() && self.heads.last() != Some(&self.head.seq) {
             self.heads.push(self.head.seq);
         }
     }
 
     /// What a client with this cursor has missed.
     pub(crate) fn since(&self, since: Bookmark) -> Past {
-        if since.at.epoch != self.head.epoch || since.at.seq > self.head.seq {
+        let is_of_this_log = since.at.epoch == self.head.epoch && since.at.seq <= self.head.seq;
+        if !is_of_this_log || since.at.seq < self.lost_upto {
             return Past::Lost;
         }
         let owed = if since.at.seq < self.start() { None } else { owed(since, self.paid()) };
@@ -137,7 +202,7 @@ impl Log {
         let older: Vec<(&Entry, Vec<Event>)> = older.map(|e| (e, seen.admitted(e))).collect();
         let paid_before = older.iter().flat_map(|(entry, events)| {
             let paid = events.iter().filter(|event| event.class == Class::Paid);
-            paid.map(|event| Logged { seq: entry.seq, event: event.clone() })
+            paid.map(|event| Logged { seq: entry.seq, live: false, event: event.clone() })
         });
         let paid_before: Vec<Logged> = paid_before.collect();
         let known = self.paid().skip_while(|logged| logged.seq <= start);
@@ -153,12 +218,13 @@ impl Log {
         let paid = paid_before.iter().filter(|l| owed.contains(&l.event.id)).filter(is_earlier);
         missed.events.extend(paid.map(|logged| logged.event.clone()));
         let mut slots = Slots::new(self.slots.clock(), self.slots.budget(), 0);
-        let mut prev = since.at.seq;
+        let (mut prev, mut latest_ms) = (since.at.seq, 0);
         for (entry, events) in older.into_iter().filter(|(entry, _)| entry.seq > since.at.seq) {
-            slots.add(prev, entry.seq, entry.origin_ms, events.into_iter(), entry.origin_ms);
+            latest_ms = entry.origin_ms.max(latest_ms);
+            slots.add(prev, entry.seq, entry.origin_ms, events.into_iter(), latest_ms);
             prev = entry.seq;
         }
-        while let Some(mut slot) = slots.close_due(u64::MAX) {
+        while let Some(mut slot) = slots.close_next() {
             slot.sent.retain(|l| l.event.class != Class::Paid || is_earlier(&l));
             missed.add(&slot, since.at.seq, &owed);
         }
@@ -212,7 +278,8 @@ impl Log {
 
     /// The oldest cursor after which this gateway knows everything.
     fn start(&self) -> Seq {
-        self.ring.start().or(self.slots.start()).unwrap_or(self.head.seq)
+        let start = self.ring.start().or(self.slots.start()).unwrap_or(self.head.seq);
+        start.max(self.unknown_upto)
     }
 }
 
@@ -234,8 +301,8 @@ impl Missed {
     fn add(&mut self, slot: &ClosedSlot, cursor: Seq, owed: &AHashSet<EventId>) {
         let is_news = |l: &&Logged| l.seq > cursor || owed.contains(&l.event.id);
         self.events.extend(slot.sent.iter().filter(is_news).map(|l| l.event.clone()));
-        let left_out = slot.left_out.iter().filter(|(seq, _)| *seq > cursor);
-        left_out.for_each(|(_, class)| self.left_out.add(*class));
+        let left_out = slot.left_out.iter().filter(|it| it.seq > cursor);
+        left_out.for_each(|it| self.left_out.add(it.class));
     }
 
     fn within_limits(self) -> Past {

@@ -1,14 +1,16 @@
 //! One room on this gateway: a machine without clock, tasks or sockets.
 //!
 //! Inputs are joins, leaves, likes, the broker's deliveries and [`Room::turn`] with the time;
-//! what comes of them is a list of [`Effect`]s that the hub carries out. [`Room::due_ms`] says
-//! when the next turn is needed.
+//! what comes of them is a list of [`Effect`]s that the hub carries out. [`Room::due`] says when
+//! the next turn is needed. Slots go by unix time, so that all gateways cut alike; everything
+//! else goes by the monotonic clock, which nobody sets.
 
 mod answers;
 pub(crate) mod effect;
 mod frames;
 mod listeners;
 mod log;
+mod losses;
 mod ring;
 mod seen;
 mod slots;
@@ -16,11 +18,12 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use broker_bridge::{Entry, RoomDelivery};
+use std::time::Duration;
+
+use broker_bridge::RoomDelivery;
 use protocol::cursor::Cursor;
 use protocol::ids::{Address, RoomId};
 use protocol::select::Budget;
-use protocol::slot::SlotClock;
 use protocol::to_client::{Settings, State};
 
 use crate::client::Seat;
@@ -29,17 +32,18 @@ use crate::now::Now;
 use crate::room::effect::{Effect, Join, Question};
 use crate::room::listeners::Listeners;
 use crate::room::log::Log;
-use crate::room::slots::Slots;
 use crate::room::tally::Tally;
 
 /// Joins are collected for this long, so that a storm of them has few different heads.
-const JOINS_COLLECTED_MS: u64 = 5;
+const JOINS_COLLECTED: Duration = Duration::from_millis(5);
 /// A room that does not open in this time refuses those who wait.
-const OPENING_MS_MAX: u64 = 5_000;
+const OPENING_MAX: Duration = Duration::from_secs(5);
+/// A past that the broker does not tell in this time counts as lost.
+const FETCHING_MAX: Duration = Duration::from_secs(5);
 /// A room is kept this long after its last viewer: reloads come back within seconds.
-const LINGER_MS: u64 = 20_000;
+const LINGER: Duration = Duration::from_secs(20);
 /// The same if likes were counted here: as long as brokers keep its events.
-const LINGER_LIKED_MS: u64 = 600_000;
+const LINGER_LIKED: Duration = Duration::from_secs(600);
 
 documented! {
     /// The settings of a room.
@@ -75,18 +79,25 @@ pub(crate) struct Room {
     /// The slot's end at which the members are told of a change.
     state_due_ms: Option<u64>,
     listeners: Listeners,
-    started_ms: u64,
-    empty_since_ms: Option<u64>,
+    started: Duration,
+    empty_since: Option<Duration>,
 }
 
 /// Who waits for an answer.
 #[derive(Debug, Default)]
 struct Waiting {
     joins: Vec<Join>,
-    answered_ms: u64,
-    /// Joins whose past is being fetched, by cursor.
-    fetching: Vec<(Cursor, Vec<Join>)>,
+    answered: Option<Duration>,
+    fetching: Vec<Fetching>,
     questions: Vec<Question>,
+}
+
+/// Joins whose past is being fetched.
+#[derive(Debug)]
+struct Fetching {
+    after: Cursor,
+    asked: Duration,
+    joins: Vec<Join>,
 }
 
 impl Room {
@@ -106,8 +117,8 @@ impl Room {
             tally: Tally::default(),
             state_due_ms: None,
             listeners: Listeners::new(shards),
-            started_ms: now.unix_ms,
-            empty_since_ms: Some(now.unix_ms),
+            started: now.mono,
+            empty_since: Some(now.mono),
         }
     }
 
@@ -118,7 +129,7 @@ impl Room {
 
     /// Somebody wants in. Answered in one of the next turns.
     pub(crate) fn join(&mut self, join: Join) {
-        self.empty_since_ms = None;
+        self.empty_since = None;
         self.waiting.joins.push(join);
     }
 
@@ -130,11 +141,11 @@ impl Room {
             self.note_state(now);
         } else {
             let waiting = &mut self.waiting;
-            let fetching = waiting.fetching.iter_mut().map(|(_, joins)| joins);
+            let fetching = waiting.fetching.iter_mut().map(|fetching| &mut fetching.joins);
             for joins in fetching.chain([&mut waiting.joins]) {
                 joins.retain(|join| !is_them(join));
             }
-            waiting.fetching.retain(|(_, joins)| !joins.is_empty());
+            waiting.fetching.retain(|fetching| !fetching.joins.is_empty());
         }
         self.note_if_empty(now);
     }
@@ -153,7 +164,7 @@ impl Room {
     /// The broker has something for the room.
     pub(crate) fn deliver(&mut self, delivery: RoomDelivery, now: Now, out: &mut Vec<Effect>) {
         match delivery {
-            RoomDelivery::Opened { head, recent } => self.open(head, recent, now),
+            RoomDelivery::Opened { head, recent } => self.opened(head, recent, now, out),
             RoomDelivery::Entry { epoch, entry } => {
                 if let Some(log) = self.log.as_mut().filter(|log| log.head().epoch == epoch) {
                     let repeats = log.add(entry, now.unix_ms).unwrap_or(0);
@@ -162,8 +173,12 @@ impl Room {
                     }
                 }
             }
-            // The embedded broker delivers neither: its log is always there, and complete.
-            RoomDelivery::Live { .. } | RoomDelivery::Lost { .. } => {}
+            RoomDelivery::Live { origin_ms, events } => {
+                if let Some(log) = &mut self.log {
+                    log.add_live(origin_ms, &events, now.unix_ms);
+                }
+            }
+            RoomDelivery::Lost { upto, events } => self.lost(upto, events, now, out),
             RoomDelivery::Fetched { after, entries } => self.fetched(after, entries, now, out),
             RoomDelivery::Counts { node, counts } => {
                 self.tally.elsewhere(node, counts);
@@ -176,36 +191,32 @@ impl Room {
         }
     }
 
-    fn open(&mut self, head: Cursor, recent: Vec<Entry>, now: Now) {
-        let clock = SlotClock::new(&self.id, self.settings.tick_ms);
-        let budget = self.settings.budget.per_slot(self.settings.tick_ms);
-        let slots = Slots::new(clock, budget, self.grace_ms);
-        self.log = Some(Log::open(head, recent, slots, now.unix_ms));
-    }
-
-    /// When the next turn is needed, in milliseconds since 1970.
-    pub(crate) fn due_ms(&self) -> Option<u64> {
+    /// When the next turn is needed, on the monotonic clock.
+    pub(crate) fn due(&self, now: Now) -> Option<Duration> {
         let waiting = &self.waiting;
-        let linger = self.over_ms();
+        let over = self.over();
         let Some(log) = &self.log else {
             let asked = !waiting.joins.is_empty() || !waiting.questions.is_empty();
-            return asked.then_some(self.started_ms + OPENING_MS_MAX).or(linger);
+            return asked.then_some(self.started + OPENING_MAX).or(over);
         };
-        let joins = (!waiting.joins.is_empty()).then_some(waiting.answered_ms + JOINS_COLLECTED_MS);
-        let questions = (!waiting.questions.is_empty()).then_some(0);
-        let (state, report) = (self.state_frame_due_ms(), self.tally.report_due_ms());
-        let times = [log.due_ms(), joins, questions, state, report, linger];
-        times.into_iter().flatten().min()
+        let joins = (!waiting.joins.is_empty())
+            .then_some(waiting.answered.map_or(Duration::ZERO, |at| at + JOINS_COLLECTED));
+        let fetched = waiting.fetching.iter().map(|fetching| fetching.asked + FETCHING_MAX).min();
+        let questions = (!waiting.questions.is_empty()).then_some(Duration::ZERO);
+        let report = self.tally.report_due_ms().map(Duration::from_millis);
+        let slot = log.due_ms(now.unix_ms).map(|due_ms| now.mono_at(due_ms));
+        let state = self.state_frame_due_ms(now).map(|due_ms| now.mono_at(due_ms));
+        [slot, joins, fetched, questions, state, report, over].into_iter().flatten().min()
     }
 
     /// Whether nobody has been here for so long that the room can be forgotten.
     pub(crate) fn is_over(&self, now: Now) -> bool {
-        self.over_ms().is_some_and(|over_ms| over_ms <= now.unix_ms)
+        self.over().is_some_and(|over| over <= now.mono)
     }
 
-    fn over_ms(&self) -> Option<u64> {
-        let linger_ms = if self.tally.has_likes() { LINGER_LIKED_MS } else { LINGER_MS };
-        self.empty_since_ms.map(|since_ms| since_ms + linger_ms)
+    fn over(&self) -> Option<Duration> {
+        let linger = if self.tally.has_likes() { LINGER_LIKED } else { LINGER };
+        self.empty_since.map(|since| since + linger)
     }
 
     /// The broker was too busy for the last report.
@@ -216,15 +227,16 @@ impl Room {
     /// Does everything that is due.
     pub(crate) fn turn(&mut self, now: Now, out: &mut Vec<Effect>) {
         if self.log.is_none() {
-            if self.started_ms + OPENING_MS_MAX <= now.unix_ms {
+            if self.started + OPENING_MAX <= now.mono {
                 self.refuse_all(out);
             }
             return;
         }
         self.close_slots(now, out);
+        self.give_up_fetches(now, out);
         self.answer_joins(now, out);
         self.answer_questions(out);
-        if let Some(counts) = self.tally.report(now.unix_ms) {
+        if let Some(counts) = self.tally.report(now.mono_ms()) {
             out.push(Effect::Report(counts));
         }
         self.note_state(now);
@@ -247,7 +259,7 @@ impl Room {
     fn note_if_empty(&mut self, now: Now) {
         let waiting = &self.waiting;
         if self.listeners.is_empty() && waiting.joins.is_empty() && waiting.fetching.is_empty() {
-            self.empty_since_ms = Some(now.unix_ms);
+            self.empty_since = Some(now.mono);
         }
     }
 }

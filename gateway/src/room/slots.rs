@@ -14,8 +14,26 @@ use protocol::slot::{Slot, SlotClock};
 /// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Logged {
+    /// Its entry; of a live event the one before it.
     pub(crate) seq: Seq,
+    /// Whether it is in no log: it comes behind that entry, once, and is not told again.
+    pub(crate) live: bool,
     pub(crate) event: Event,
+}
+
+impl Logged {
+    /// Whether whoever is told of its entry before it goes out is owed it.
+    fn is_owed(&self) -> bool {
+        self.event.class == Class::Paid && !self.live
+    }
+}
+
+/// An event that was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotSent {
+    pub(crate) seq: Seq,
+    pub(crate) live: bool,
+    pub(crate) class: Class,
 }
 
 /// The slots of a room that have not closed yet, and the paid events that wait for a free place.
@@ -47,7 +65,7 @@ pub(crate) struct ClosedSlot {
     /// What was sent, in log order; paid events held from earlier slots come first.
     pub(crate) sent: Vec<Logged>,
     /// What was left out, in log order.
-    pub(crate) left_out: Vec<(Seq, Class)>,
+    pub(crate) left_out: Vec<NotSent>,
     /// Accepted paid events up to `last` that are still to come.
     pub(crate) held: u32,
     /// When it ended, in milliseconds since 1970.
@@ -59,15 +77,25 @@ impl ClosedSlot {
     /// what came after, and every paid event, since those are owed at any such cursor.
     pub(crate) fn after(&self, cursor: Seq) -> (impl Iterator<Item = &Event>, LeftOut) {
         let mut left_out = LeftOut::default();
-        self.left_out.iter().filter(|(seq, _)| *seq > cursor).for_each(|(_, c)| left_out.add(*c));
+        let after = self.left_out.iter().filter(|it| is_after(it.seq, it.live, cursor));
+        after.for_each(|it| left_out.add(it.class));
         let whole = cursor <= self.prev;
-        let sent = self
-            .sent
-            .iter()
-            .filter(move |l| whole || l.seq > cursor || l.event.class == Class::Paid)
-            .map(|l| &l.event);
-        (sent, left_out)
+        let is_news = move |l: &&Logged| whole || is_after(l.seq, l.live, cursor) || l.is_owed();
+        (self.sent.iter().filter(is_news).map(|l| &l.event), left_out)
     }
+
+    /// What of it can be told again.
+    pub(crate) fn without_live(&self) -> Self {
+        let mut slot = self.clone();
+        slot.sent.retain(|logged| !logged.live);
+        slot.left_out.retain(|it| !it.live);
+        slot
+    }
+}
+
+/// Whether an event came after a cursor.
+fn is_after(seq: Seq, live: bool, cursor: Seq) -> bool {
+    seq > cursor || (live && seq == cursor)
 }
 
 impl Slots {
@@ -84,13 +112,36 @@ impl Slots {
         events: impl Iterator<Item = Event>,
         now_ms: u64,
     ) {
+        let open = self.open_for(prev, origin_ms, now_ms);
+        open.last = seq;
+        open.events.extend(events.map(|event| Logged { seq, live: false, event }));
+    }
+
+    /// Puts events that are in no log behind the last entry.
+    pub(crate) fn add_live(&mut self, head: Seq, origin_ms: u64, events: &[Event], now_ms: u64) {
+        let live = |event: &Event| Logged { seq: head, live: true, event: event.clone() };
+        self.open_for(head, origin_ms, now_ms).events.extend(events.iter().map(live));
+    }
+
+    fn open_for(&mut self, prev: Seq, origin_ms: u64, now_ms: u64) -> &mut OpenSlot {
+        self.follow(now_ms);
         let slot = self.slot_for(origin_ms, now_ms);
         if self.open.back().is_none_or(|open| open.slot < slot) {
-            self.open.push_back(OpenSlot { slot, prev, last: seq, events: Vec::new() });
+            self.open.push_back(OpenSlot { slot, prev, last: prev, events: Vec::new() });
         }
-        let open = self.open.back_mut().expect("pushed above if it was empty");
-        open.last = seq;
-        open.events.extend(events.map(|event| Logged { seq, event }));
+        self.open.back_mut().expect("pushed above if it was empty")
+    }
+
+    /// If the clock was set back, what is open belongs to the present slot from now on: nobody
+    /// waits until the old time has come again.
+    pub(crate) fn follow(&mut self, now_ms: u64) {
+        let current = self.clock.slot_of(now_ms);
+        if self.closed.is_some_and(|closed| is_ahead(closed, current)) {
+            self.closed = current.checked_sub(1);
+        }
+        if self.open.back().is_some_and(|open| is_ahead(open.slot, current)) {
+            self.open.iter_mut().for_each(|open| open.slot = open.slot.min(current));
+        }
     }
 
     fn slot_for(&self, origin_ms: u64, now_ms: u64) -> Slot {
@@ -107,14 +158,18 @@ impl Slots {
         self.open.back().map_or(slot, |open| open.slot.max(slot))
     }
 
-    /// When the next slot closes, in milliseconds since 1970.
-    pub(crate) fn due_ms(&self) -> Option<u64> {
-        self.open.front().map(|open| self.clock.end_of(open.slot).saturating_add(self.grace_ms))
+    /// When the next slot closes, in milliseconds since 1970; at once if its time is not to come
+    /// for long, because the clock was set back.
+    pub(crate) fn due_ms(&self, now_ms: u64) -> Option<u64> {
+        let open = self.open.front()?;
+        if is_ahead(open.slot, self.clock.slot_of(now_ms)) {
+            return Some(now_ms);
+        }
+        Some(self.clock.end_of(open.slot).saturating_add(self.grace_ms))
     }
 
-    /// Closes the first slot whose end and grace have passed.
-    pub(crate) fn close_due(&mut self, now_ms: u64) -> Option<ClosedSlot> {
-        self.due_ms().filter(|due_ms| *due_ms <= now_ms)?;
+    /// Closes the first slot.
+    pub(crate) fn close_next(&mut self) -> Option<ClosedSlot> {
         let open = self.open.pop_front()?;
         let slot = open.slot;
         self.closed = Some(slot);
@@ -129,6 +184,21 @@ impl Slots {
         Some(closed)
     }
 
+    /// Whether a slot is open for more than the pacing of held events.
+    pub(crate) fn has_news(&self) -> bool {
+        self.open.iter().any(|open| open.last > open.prev || !open.events.is_empty())
+    }
+
+    /// Has what is open, nothing but the pacing of held events, go on at another position.
+    pub(crate) fn jump(&mut self, to: Seq) {
+        self.open.iter_mut().for_each(|open| (open.prev, open.last) = (to, to));
+    }
+
+    /// Ends the budget: nothing is left out or held any more.
+    pub(crate) fn unlimit(&mut self) {
+        self.budget = Budget::UNLIMITED;
+    }
+
     fn close(&mut self, open: OpenSlot) -> ClosedSlot {
         let mut waiting = std::mem::take(&mut self.held);
         waiting.extend(open.events);
@@ -138,8 +208,13 @@ impl Slots {
         for (logged, fate) in waiting.into_iter().zip(select(&candidates, self.budget)) {
             match fate {
                 Fate::Sent => sent.push(logged),
-                Fate::LeftOut => left_out.push((logged.seq, logged.event.class)),
+                // What is in no log cannot be owed to anybody.
+                Fate::Held if logged.live => sent.push(logged),
                 Fate::Held => self.held.push(logged),
+                Fate::LeftOut => {
+                    let Logged { seq, live, event } = logged;
+                    left_out.push(NotSent { seq, live, class: event.class });
+                }
             }
         }
         ClosedSlot {
@@ -160,14 +235,14 @@ impl Slots {
     /// Paid events that have not been sent, in the order of the log.
     pub(crate) fn unsent_paid(&self) -> impl Iterator<Item = &Logged> {
         let open = self.open.iter().flat_map(|o| &o.events);
-        self.held.iter().chain(open.filter(|l| l.event.class == Class::Paid))
+        self.held.iter().chain(open.filter(|l| l.is_owed()))
     }
 
     /// What a client that is told of everything up to a cursor is owed: the accepted paid events
     /// that have not been sent, those of open slots up to the cursor.
     pub(crate) fn owed_at(&self, cursor: Seq) -> Option<Owed> {
         let open = self.open.iter().flat_map(|o| &o.events);
-        let paid = open.filter(|l| l.seq <= cursor && l.event.class == Class::Paid);
+        let paid = open.filter(|l| l.seq <= cursor && l.is_owed());
         let mut unsent = self.held.iter().chain(paid);
         let oldest = unsent.next()?.seq;
         Some(Owed { oldest, count: count(1 + unsent.count()) })
@@ -177,7 +252,9 @@ impl Slots {
     /// closes).
     pub(crate) fn unsent_after(&self, cursor: Seq) -> impl DoubleEndedIterator<Item = &Event> {
         let open = self.open.iter().flat_map(|o| &o.events);
-        open.filter(move |l| l.seq > cursor && l.event.class != Class::Paid).map(|l| &l.event)
+        let unsent =
+            open.filter(move |l| l.seq > cursor && !l.live && l.event.class != Class::Paid);
+        unsent.map(|l| &l.event)
     }
 
     /// The clock of these slots.
@@ -189,6 +266,12 @@ impl Slots {
     pub(crate) fn budget(&self) -> Budget {
         self.budget
     }
+}
+
+/// Whether a slot is later than any that should exist; one ahead it may be for an instant, since
+/// clocks are adjusted by milliseconds all the time.
+fn is_ahead(slot: Slot, current: Slot) -> bool {
+    slot > current + 1
 }
 
 fn count(n: usize) -> u32 {

@@ -1,5 +1,5 @@
 //! How many are here and how many likes there are: counted per node, summed over nodes, told
-//! seldom.
+//! seldom. Times are milliseconds on the monotonic clock.
 
 use ahash::AHashMap;
 use broker_bridge::Counts;
@@ -9,6 +9,9 @@ use protocol::ids::BootId;
 const ONLINE_TOLD_EVERY_MS: u64 = 5_000;
 /// Other nodes hear of a change at most this often, in milliseconds.
 const REPORTED_EVERY_MS: u64 = 5_000;
+/// The monotonic clock, by which this is counted, and the unix clock, by which slots end, do not
+/// begin their milliseconds together.
+const CLOCKS_APART_MS: u64 = 1;
 
 /// What one room counts.
 #[derive(Debug)]
@@ -18,10 +21,10 @@ pub(crate) struct Tally {
     told: Total,
     /// Whether some were told another number of viewers since, with the answer to their join.
     online_varies: bool,
-    online_told_ms: u64,
+    online_told_ms: Option<u64>,
     /// What other nodes know; `None` if the last report did not get through.
     reported: Option<Counts>,
-    reported_ms: u64,
+    reported_ms: Option<u64>,
 }
 
 /// The sums over all nodes.
@@ -38,10 +41,10 @@ impl Default for Tally {
             elsewhere: AHashMap::new(),
             told: Total::default(),
             online_varies: false,
-            online_told_ms: 0,
+            online_told_ms: None,
             // Nobody has heard of this room, and there is nothing to tell.
             reported: Some(Counts::default()),
-            reported_ms: 0,
+            reported_ms: None,
         }
     }
 }
@@ -83,21 +86,25 @@ impl Tally {
         let total = self.total();
         let likes = (total.likes != self.told.likes).then_some(0);
         let online = (self.online_varies || total.online != self.told.online)
-            .then_some(self.online_told_ms + ONLINE_TOLD_EVERY_MS);
+            .then_some(self.online_due_ms());
         [likes, online].into_iter().flatten().min()
     }
 
     /// From when on other nodes may be told of a change; `None` if they know all.
     pub(crate) fn report_due_ms(&self) -> Option<u64> {
         let is_known = self.reported == Some(self.here);
-        (!is_known).then_some(self.reported_ms + REPORTED_EVERY_MS)
+        (!is_known).then_some(self.reported_ms.map_or(0, |ms| ms + REPORTED_EVERY_MS))
+    }
+
+    fn online_due_ms(&self) -> u64 {
+        self.online_told_ms.map_or(0, |ms| ms + ONLINE_TOLD_EVERY_MS)
     }
 
     /// Everybody has just learned everything.
     pub(crate) fn told_all(&mut self, now_ms: u64) {
         self.told = self.total();
         self.online_varies = false;
-        self.online_told_ms = now_ms;
+        self.online_told_ms = Some(now_ms);
     }
 
     /// Some have just learned everything, others not.
@@ -109,13 +116,13 @@ impl Tally {
     pub(crate) fn tell(&mut self, now_ms: u64) -> (Option<u64>, Option<u64>) {
         let total = self.total();
         let likes = (total.likes != self.told.likes).then_some(total.likes);
-        let due = self.online_told_ms + ONLINE_TOLD_EVERY_MS <= now_ms;
+        let due = self.online_due_ms() <= now_ms + CLOCKS_APART_MS;
         let is_news = self.online_varies || total.online != self.told.online;
         let online = (due && is_news).then_some(total.online);
         if let Some(online) = online {
             self.told.online = online;
             self.online_varies = false;
-            self.online_told_ms = now_ms;
+            self.online_told_ms = Some(now_ms);
         }
         self.told.likes = total.likes;
         (online, likes)
@@ -125,7 +132,7 @@ impl Tally {
     pub(crate) fn report(&mut self, now_ms: u64) -> Option<Counts> {
         self.report_due_ms().filter(|due_ms| *due_ms <= now_ms)?;
         self.reported = Some(self.here);
-        self.reported_ms = now_ms;
+        self.reported_ms = Some(now_ms);
         Some(self.here)
     }
 
@@ -151,7 +158,7 @@ mod tests {
         let mut tally = Tally::default();
         assert_eq!(tally.due_ms(), None);
         tally.came();
-        assert_eq!(tally.due_ms(), Some(ONLINE_TOLD_EVERY_MS), "nothing was told so far");
+        assert_eq!(tally.due_ms(), Some(0), "nothing was told so far");
         assert_eq!(tally.tell(T), (Some(1), None));
         tally.came();
         assert_eq!(tally.due_ms(), Some(T + 5_000));
@@ -201,7 +208,7 @@ mod tests {
         let mut tally = Tally::default();
         assert_eq!((tally.report_due_ms(), tally.report(T)), (None, None));
         tally.came();
-        assert_eq!(tally.report_due_ms(), Some(REPORTED_EVERY_MS), "nothing was reported so far");
+        assert_eq!(tally.report_due_ms(), Some(0), "nothing was reported so far");
         assert_eq!(tally.report(T), Some(Counts { online: 1, likes: 0 }));
         tally.came();
         assert_eq!(tally.report_due_ms(), Some(T + 5_000));

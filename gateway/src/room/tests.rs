@@ -4,6 +4,7 @@ mod accounting;
 mod answers;
 pub(crate) mod fixtures;
 mod joiners;
+mod losses;
 mod nodes;
 mod silence;
 mod world;

@@ -46,9 +46,9 @@ const ROOMS_QUEUE: usize = 1024;
 /// What connections, dispatch and the app ask of a shard. Polled before room commands.
 #[derive(Debug)]
 pub(crate) enum Control {
-    /// Take over the write half of a new client, left at the [`Handover`]; answers with its
-    /// address.
-    Attach { sink: Ticket, user: UserId, answer: oneshot::Sender<Address> },
+    /// Take over the write half of a new client, left at the [`Handover`], and write this before
+    /// anything else; answers with its address.
+    Attach { sink: Ticket, user: UserId, first: Option<Bytes>, answer: oneshot::Sender<Address> },
     /// The client's reader has ended: forget the client.
     Detach(Address),
     /// The client's token ends at this time, in seconds since 1970: so does the client.
@@ -152,10 +152,16 @@ impl ShardHandle {
         let _ = self.control.send(command).await;
     }
 
-    /// Seats a new client; `None` if the shard has ended.
-    pub(crate) async fn attach(&self, sink: Ticket, user: UserId) -> Option<Address> {
+    /// Seats a new client, which is sent `first` before anything else; `None` if the shard has
+    /// ended.
+    pub(crate) async fn attach(
+        &self,
+        sink: Ticket,
+        user: UserId,
+        first: Option<Bytes>,
+    ) -> Option<Address> {
         let (answer, address) = oneshot::channel();
-        self.control(Control::Attach { sink, user, answer }).await;
+        self.control(Control::Attach { sink, user, first, answer }).await;
         address.await.ok()
     }
 

@@ -187,9 +187,12 @@ impl Shard {
 
     fn control(&mut self, control: Control, now: Now) {
         match control {
-            Control::Attach { sink, user, answer } => {
+            Control::Attach { sink, user, first, answer } => {
                 let Some(sink) = self.handover.collect(sink) else { return };
                 let address = self.attach(sink, user, now);
+                if let Some(first) = first {
+                    self.send(address, &first, now);
+                }
                 // A connection that does not wait for its address any more detaches all the same.
                 let _ = answer.send(address);
             }

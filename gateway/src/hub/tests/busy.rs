@@ -152,7 +152,7 @@ async fn a_past_that_the_broker_is_too_busy_to_tell_is_not_recovered() {
         deliver.send((room_id("a"), opened(9))).await.unwrap();
         mute.busy.store(busy, Ordering::Relaxed);
         if busy == 0 {
-            stage.silence(0, Duration::from_secs(60)).await;
+            stage.silence(0, Duration::from_secs(4)).await;
             let fetched = RoomDelivery::Fetched { after: head.at(5), entries: None };
             deliver.send((room_id("a"), fetched)).await.unwrap();
         }
@@ -191,6 +191,6 @@ async fn late_repeated_and_refused_deliveries_change_nothing_for_viewers() {
             told.extend(numbers(&frame));
         }
         assert_eq!(told, (1..=50).collect::<Vec<_>>(), "seed {seed}");
-        stage.silence(0, Duration::from_secs(60)).await;
+        stage.silence(0, Duration::from_secs(4)).await;
     }
 }

@@ -5,12 +5,12 @@ use protocol::event::Class;
 use protocol::limits::HISTORY_EVENTS_MAX;
 
 use super::{ClosedSlot, KEPT_BYTES_MAX, Ring};
-use crate::room::slots::Logged;
+use crate::room::slots::{Logged, NotSent};
 use crate::room::tests::fixtures::event;
 
 /// A slot of chat, one event to an entry.
 fn slot(ended_ms: u64, prev: Seq, last: Seq) -> ClosedSlot {
-    let logged = |seq| Logged { seq, event: event(seq, Class::Chat) };
+    let logged = |seq| Logged { seq, live: false, event: event(seq, Class::Chat) };
     let sent = (prev + 1..=last).map(logged).collect();
     ClosedSlot { prev, last, sent, left_out: Vec::new(), held: 0, ended_ms }
 }
@@ -51,7 +51,7 @@ fn memory_is_bounded_whatever_a_slot_holds() {
     let empty =
         (1..=100_000).map(|seq| ClosedSlot { sent: Vec::new(), ..slot(1_000, seq - 1, seq) });
     let left_out = |seq| ClosedSlot {
-        left_out: vec![(seq, Class::Chat); 50_000],
+        left_out: vec![NotSent { seq, live: false, class: Class::Chat }; 50_000],
         ..slot(1_000, seq - 1, seq)
     };
     let mut empty = ring(empty);
@@ -70,7 +70,10 @@ fn memory_is_bounded_whatever_a_slot_holds() {
 #[test]
 fn what_is_forgotten_leaves_nothing_behind() {
     let mut ring = ring((1..=500).map(|seq| slot(seq, seq - 1, seq)));
-    let huge = ClosedSlot { left_out: vec![(501, Class::Chat); 300_000], ..slot(501, 500, 501) };
+    let huge = ClosedSlot {
+        left_out: vec![NotSent { seq: 501, live: false, class: Class::Chat }; 300_000],
+        ..slot(501, 500, 501)
+    };
     ring.push(huge);
     ring.trim(501);
     assert_eq!((ring.slots.len(), ring.bytes, ring.events, ring.start()), (0, 0, 0, None));

@@ -30,7 +30,7 @@ impl Driven {
     }
 
     fn close(&mut self, now_ms: u64) -> Option<Closed> {
-        self.slots.close_due(start_ms() + now_ms).map(Closed::from)
+        close_due(&mut self.slots, start_ms() + now_ms).map(Closed::from)
     }
 
     /// Closes everything up to a moment.
@@ -40,8 +40,14 @@ impl Driven {
 
     /// When the next slot closes.
     fn due_ms(&self) -> Option<u64> {
-        self.slots.due_ms().map(|due_ms| due_ms - start_ms())
+        self.slots.due_ms(u64::MAX).map(|due_ms| due_ms - start_ms())
     }
+}
+
+fn close_due(slots: &mut Slots, now_ms: u64) -> Option<ClosedSlot> {
+    slots.follow(now_ms);
+    slots.due_ms(now_ms).filter(|due_ms| *due_ms <= now_ms)?;
+    slots.close_next()
 }
 
 /// A closed slot in short.
@@ -63,7 +69,7 @@ impl From<ClosedSlot> for Closed {
             prev: slot.prev,
             last: slot.last,
             sent: slot.sent.iter().map(|l| l.seq).collect(),
-            left_out: slot.left_out.iter().map(|(seq, _)| *seq).collect(),
+            left_out: slot.left_out.iter().map(|it| it.seq).collect(),
             held: slot.held,
         }
     }
@@ -165,7 +171,7 @@ fn a_cursor_inside_a_slot_is_owed_what_came_after_it_and_every_gift() {
     let mut driven = Driven::new(0);
     let classes = [Class::Paid, Class::Chat, Class::Ambient, Class::Chat, Class::Chat, Class::Chat];
     classes.into_iter().for_each(|class| driven.add(10, class, 10));
-    let slot = driven.slots.close_due(start_ms() + 1_000).unwrap();
+    let slot = close_due(&mut driven.slots, start_ms() + 1_000).unwrap();
     assert_eq!((slot.sent.len(), slot.left_out.len()), (4, 2));
     let after = |cursor: Seq| {
         let (sent, left_out) = slot.after(cursor);
@@ -173,7 +179,7 @@ fn a_cursor_inside_a_slot_is_owed_what_came_after_it_and_every_gift() {
     };
     assert_eq!(after(0), (4, 2));
     let owed = |cursor| slot.sent.iter().filter(|l| l.seq == 1 || l.seq > cursor).count();
-    let missed = |cursor| slot.left_out.iter().filter(|l| l.0 > cursor).count() as u32;
+    let missed = |cursor| slot.left_out.iter().filter(|l| l.seq > cursor).count() as u32;
     for cursor in 1..=6 {
         assert_eq!(after(cursor), (owed(cursor), missed(cursor)), "at {cursor}");
     }
@@ -208,12 +214,12 @@ proptest! {
         let mut slots = Vec::new();
         for (pause, age_ms, classes) in steps {
             now_ms += pause;
-            slots.extend(std::iter::from_fn(|| driven.slots.close_due(start_ms() + now_ms)));
+            slots.extend(std::iter::from_fn(|| close_due(&mut driven.slots, start_ms() + now_ms)));
             added.push(made(&classes, &mut events));
             driven.add_all(now_ms - age_ms, added.last().unwrap().clone(), now_ms);
         }
         let until = now_ms + 1_000_000;
-        slots.extend(std::iter::from_fn(|| driven.slots.close_due(start_ms() + until)));
+        slots.extend(std::iter::from_fn(|| close_due(&mut driven.slots, start_ms() + until)));
         prop_assert_eq!(driven.due_ms(), None, "all slots close in the end");
 
         let (mut last, mut held, mut ended_ms) = (0, 0, 0);
@@ -225,7 +231,7 @@ proptest! {
             let new: usize = added[last as usize + 1..=slot.last as usize].iter().map(Vec::len).sum();
             let told = slot.sent.len() + slot.left_out.len() + slot.held as usize;
             prop_assert_eq!(new + held, told);
-            prop_assert!(slot.left_out.iter().all(|(_, class)| *class >= Class::Staff));
+            prop_assert!(slot.left_out.iter().all(|it| it.class >= Class::Staff));
             for paid in [true, false] {
                 let of_kind = |l: &&super::Logged| (l.event.class == Class::Paid) == paid;
                 let seqs: Vec<_> = slot.sent.iter().filter(of_kind).map(|l| l.seq).collect();

@@ -56,7 +56,12 @@ pub(crate) fn keyed(n: u64, class: Class, key: &str) -> Event {
 
 /// An entry that follows the one numbered one less.
 pub(crate) fn entry(seq: Seq, origin_offset_ms: u64, events: Vec<Event>) -> Entry {
-    Entry { seq, prev: seq - 1, origin_ms: start_ms() + origin_offset_ms, events: events.into() }
+    Entry {
+        seq,
+        prev: seq - 1,
+        origin_ms: start_ms().wrapping_add(origin_offset_ms),
+        events: events.into(),
+    }
 }
 
 /// An entry of one event that has the number of the entry.
@@ -108,15 +113,15 @@ impl Driven {
     /// If a turn leaves something due at the same moment: its hub would never come to rest.
     pub(crate) fn wait_until(&mut self, offset_ms: u64) {
         let until = at(offset_ms);
-        while let Some(due_ms) = self.room.due_ms().filter(|due_ms| *due_ms <= until.unix_ms) {
-            let offset_ms = due_ms.saturating_sub(start_ms());
+        while let Some(due) = self.room.due(self.now).filter(|due| *due <= until.mono) {
+            let offset_ms = due.as_millis() as u64;
             self.now = if offset_ms > self.offset_ms() { at(offset_ms) } else { self.now };
             self.room.turn(self.now, &mut self.effects);
             if self.room.is_over(self.now) {
                 break;
             }
-            let due_ms = self.room.due_ms();
-            assert!(due_ms.is_none_or(|due_ms| due_ms > self.now.unix_ms), "it turns forever");
+            let due = self.room.due(self.now);
+            assert!(due.is_none_or(|due| due > self.now.mono), "it turns forever");
         }
         self.now = until;
     }

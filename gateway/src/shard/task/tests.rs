@@ -89,7 +89,7 @@ impl Stage {
         let (answer, address) = oneshot::channel();
         let sink = self.handover.leave(ClientSink::Socket(Rc::clone(&socket)));
         let user = UserId::parse(user).unwrap();
-        self.control(Control::Attach { sink, user, answer });
+        self.control(Control::Attach { sink, user, first: None, answer });
         Peer { stream, socket, address: address.await.unwrap(), bytes: Vec::new() }
     }
 

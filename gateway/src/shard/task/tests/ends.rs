@@ -229,7 +229,7 @@ async fn run_and_end() {
     let (stream, server) = pair(None).await;
     let socket = Rc::new(Socket::plain(server));
     let sink = handover.leave(ClientSink::Socket(Rc::clone(&socket)));
-    let address = handle.attach(sink, UserId::parse("ann").unwrap()).await.unwrap();
+    let address = handle.attach(sink, UserId::parse("ann").unwrap(), None).await.unwrap();
     let mut peer = Peer { stream, socket, address, bytes: Vec::new() };
     handle.control(Control::Expect { address, room: room_id("a"), seat: seat(1) }).await;
     let tail = AnswerTail::Copied("\"at\":0}".into());

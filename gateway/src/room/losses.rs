@@ -1,0 +1,115 @@
+//! How a room goes on when its log could not give everything: entries that cannot be had, and a
+//! log that has begun anew. Members are told a `gap`, at once, and what comes next follows it.
+
+use broker_bridge::Entry;
+use protocol::cursor::{Bookmark, Cursor, Seq};
+use protocol::slot::SlotClock;
+use protocol::to_client::{GapReason, ServerMessage, StateChange};
+
+use crate::now::Now;
+use crate::room::effect::{Effect, Variant};
+use crate::room::log::{Log, Past};
+use crate::room::slots::Slots;
+use crate::room::{Fetching, Room};
+
+impl Room {
+    /// Entries up to a position cannot be had; so many events were in them.
+    ///
+    /// The gap does not move the cursors of members: those may stand before events that are still
+    /// to be sent. The next batch goes over it.
+    pub(super) fn lost(&mut self, upto: Seq, events: u64, now: Now, out: &mut Vec<Effect>) {
+        let Some(log) = &mut self.log else { return };
+        let standing = log.standing();
+        log.skip(upto, now.unix_ms);
+        let gaps = standing.into_iter().map(|at| (at, at)).collect();
+        self.tell_gap(gaps, events, GapReason::Lost, out);
+    }
+
+    /// The broker has opened the room, for the first time or once more.
+    pub(super) fn opened(
+        &mut self,
+        head: Cursor,
+        recent: Vec<Entry>,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(log) = &self.log else {
+            self.log = Some(Log::open(head, recent, self.slots(), now.unix_ms));
+            return;
+        };
+        let known = log.head();
+        if head.epoch == known.epoch && head.seq >= known.seq {
+            self.catch_up(head, recent, now, out);
+        } else {
+            self.begin_anew(head, recent, now, out);
+        }
+    }
+
+    /// The log has gone on without this gateway: what the broker has told of it follows, and what
+    /// came before that is a gap.
+    fn catch_up(&mut self, head: Cursor, recent: Vec<Entry>, now: Now, out: &mut Vec<Effect>) {
+        let Some(log) = &self.log else { return };
+        let (known, start) = (log.head().seq, recent.first().map_or(head.seq, |entry| entry.prev));
+        if start > known {
+            while let Some(closed) = self.log.as_mut().and_then(|l| l.close_early(now.unix_ms)) {
+                self.send_closed(closed, StateChange::default(), out);
+            }
+            let Some(log) = &mut self.log else { return };
+            let from = log.standing();
+            log.jump(start);
+            let to = log.bookmark(start);
+            self.tell_gap(
+                from.into_iter().map(|at| (at, to)).collect(),
+                0,
+                GapReason::Expired,
+                out,
+            );
+        }
+        let Some(log) = &mut self.log else { return };
+        for entry in recent {
+            log.add(entry, now.unix_ms);
+        }
+    }
+
+    /// The log is another one. What is left of the old one goes out, held events included, and a
+    /// gap leads to the beginning of what is known of the new one.
+    fn begin_anew(&mut self, head: Cursor, recent: Vec<Entry>, now: Now, out: &mut Vec<Effect>) {
+        while let Some(closed) = self.log.as_mut().and_then(|log| log.close_last(now.unix_ms)) {
+            self.send_closed(closed, StateChange::default(), out);
+        }
+        let Some(old) = &self.log else { return };
+        let (from, start) = (old.standing(), recent.first().map_or(head.seq, |entry| entry.prev));
+        let log = Log::open_behind(head, recent, self.slots(), now.unix_ms);
+        let to: Bookmark = head.at(start).into();
+        self.log = Some(log);
+        self.tell_gap(from.into_iter().map(|at| (at, to)).collect(), 0, GapReason::Expired, out);
+        for Fetching { joins, .. } in std::mem::take(&mut self.waiting.fetching) {
+            self.answer_alike(joins, now, out, |_, _| Past::Lost);
+        }
+    }
+
+    fn slots(&self) -> Slots {
+        let clock = SlotClock::new(&self.id, self.settings.tick_ms);
+        let budget = self.settings.budget.per_slot(self.settings.tick_ms);
+        Slots::new(clock, budget, self.grace_ms)
+    }
+
+    fn tell_gap(
+        &self,
+        gaps: Vec<(Bookmark, Bookmark)>,
+        events: u64,
+        reason: GapReason,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.listeners.is_empty() {
+            return;
+        }
+        let variants = gaps.into_iter().map(|(from, to)| {
+            let gap = ServerMessage::Gap { room: &self.id, from, to, count: events, reason };
+            let count = u32::try_from(events).unwrap_or(u32::MAX);
+            let (payload, state) = (gap.render(), StateChange::default());
+            Variant { prev: from, cursor: to, payload, count, state }
+        });
+        out.push(Effect::Frame(self.frame_of("gap", variants.collect())));
+    }
+}
