@@ -8,6 +8,7 @@ pub mod archive;
 mod command;
 pub mod export;
 mod moment;
+mod worker;
 
 pub use self::command::Command;
 pub use self::moment::{Moment, NoMoment};

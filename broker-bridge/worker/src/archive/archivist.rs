@@ -33,6 +33,8 @@ pub struct Archivist {
     taken: Positions,
     waiting: BTreeMap<RoomId, Waiting>,
     waiting_bytes: usize,
+    /// Holes that nobody has asked for.
+    found: Vec<Hole>,
     tails: HashMap<RoomId, Tail>,
     _lock: File,
 }
@@ -66,6 +68,7 @@ impl Archivist {
             durable,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
+            found: Vec::new(),
             tails: HashMap::new(),
             _lock: lock,
         })
@@ -92,7 +95,8 @@ impl Archivist {
     pub fn pass(&mut self, stream: &str, cursor: Cursor, stored_ms: u64) -> bool {
         let is_new = cursor.seq > self.taken.seq(stream, cursor.epoch);
         if is_new {
-            self.taken.advance(stream, Position { cursor, stored_ms });
+            let hole = self.taken.advance(stream, Position { cursor, stored_ms });
+            self.found.extend(hole);
         }
         is_new
     }
@@ -144,9 +148,15 @@ impl Archivist {
         self.durable.streams.get(stream).copied()
     }
 
-    /// Entries that were gone before they could be archived, oldest first, at most 1,000.
-    pub fn holes(&self) -> &[Hole] {
-        &self.durable.holes
+    /// How far every stream is durable, by its name.
+    pub fn positions(&self) -> &BTreeMap<String, Position> {
+        &self.durable.streams
+    }
+
+    /// Entries that were gone before they could be archived: those that were noticed since this
+    /// was asked last.
+    pub fn new_holes(&mut self) -> Vec<Hole> {
+        std::mem::take(&mut self.found)
     }
 }
 

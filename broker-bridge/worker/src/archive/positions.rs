@@ -62,23 +62,23 @@ impl Positions {
     const VERSION: u32 = 1;
 
     /// Moves a stream forward; tells the hole that this leaves, if the numbers show one.
-    pub(crate) fn advance(&mut self, stream: &str, to: Position) {
+    pub(crate) fn advance(&mut self, stream: &str, to: Position) -> Option<Hole> {
         let before = self.streams.insert(stream.to_owned(), to);
-        let Some(before) = before.filter(|before| before.cursor.epoch == to.cursor.epoch) else {
-            return;
-        };
+        let before = before.filter(|before| before.cursor.epoch == to.cursor.epoch)?;
         let entries = to.cursor.seq.saturating_sub(before.cursor.seq + 1);
-        if entries > 0 {
-            self.holes.push(Hole {
-                stream: stream.to_owned(),
-                after: before.cursor.to_string(),
-                entries,
-                from_ms: before.stored_ms,
-                to_ms: to.stored_ms,
-            });
+        let hole = Hole {
+            stream: stream.to_owned(),
+            after: before.cursor.to_string(),
+            entries,
+            from_ms: before.stored_ms,
+            to_ms: to.stored_ms,
+        };
+        (entries > 0).then(|| {
+            self.holes.push(hole.clone());
             let surplus = self.holes.len().saturating_sub(HOLES_MAX);
             self.holes.drain(..surplus);
-        }
+            hole
+        })
     }
 
     /// The last archived entry of this stream in this numbering, 0 if there is none.

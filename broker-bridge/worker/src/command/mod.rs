@@ -4,6 +4,7 @@
 //! error. The exit code is 0 when all went well, 1 when something failed or a part of the
 //! archive is damaged, and 2 for arguments that cannot be used.
 
+mod archive;
 mod export;
 mod query;
 
@@ -27,6 +28,7 @@ pub struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Archive(Box<archive::Options>),
     /// List the rooms of an archive, one per line
     Rooms(Folder),
     Query(query::Options),
@@ -83,6 +85,9 @@ impl Command {
     /// Does what was asked.
     pub fn run(self) -> ExitCode {
         let outcome = match self.verb {
+            Verb::Archive(options) => archive::run(*options)
+                .map(|()| Outcome::Whole)
+                .map_err(|e| io::Error::other(format!("{e:#}"))),
             Verb::Rooms(folder) => rooms(&folder),
             Verb::Query(options) => query::run(&options),
             Verb::Export(options) => export::run(&options),
