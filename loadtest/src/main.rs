@@ -1,38 +1,60 @@
 //! The measuring client of Barrage: plays load into a gateway and judges what comes out.
 //!
-//! Arguments choose a scenario, the scenario makes a report, the report decides the exit code:
-//! 0 if everything that the protocol promises was kept, 1 if not (or if there was no gateway to
-//! measure), 2 for arguments or files that cannot be used.
-//!
-//! Scenarios: [`replay`] plays a danmaku archive.
+//! Arguments choose a scenario; the scenario makes a plan; the plan is played; what was measured
+//! and judged becomes a report, and the report decides the exit code.
 //!
 //! ```text
+//!              seed ─┐                 ┌─ worker: engine ── sockets ──▶ gateway
+//!  options ──▶ scenario ──▶ plan ──▶ coordinator         │ frames
+//!                                      │   ▲             ▼
+//!                  /metrics, /proc ──▶ │   └── digest ─▶ lives ─▶ judge ◀─ ledger of all workers
+//!                                      ▼
+//!                                   report ──▶ table, JSON, page, exit code
+//! ```
+//!
+//! | floor | modules | what they do |
+//! | --- | --- | --- |
+//! | machines | [`truth`], [`wire`], [`plan`], [`histogram`] | no sockets, no clock, no processes |
+//! | drivers | [`engine`] (sockets of one process), [`fleet`] (processes), [`observe`] | no scenario |
+//! | top | [`scenario`], [`report`], [`run`], this file | what to do, and what came of it |
+//!
+//! Exit codes: 0 if everything that the protocol promises was kept; 1 if not, or if there was no
+//! gateway to measure; 2 for arguments or files that cannot be used; 3 if nothing was broken but
+//! the generator was too slow for its figures to be believed.
+//!
+//! ```text
+//! barrage-loadtest viewers --viewers 10000 --chat 200 --html report.html
 //! barrage-loadtest replay loadtest/samples/sample.xml --speed 10 --room demo
 //! ```
 
-mod account;
 mod api;
 mod archive;
 mod clean;
+mod clock;
 mod danmaku;
 mod distribution;
-mod ledger;
-mod message;
+mod engine;
+mod fleet;
+mod histogram;
+mod live;
 mod now;
+mod observe;
+mod plan;
 mod publisher;
 mod replay;
 mod report;
-mod verdict;
+mod run;
+mod scenario;
+mod truth;
 mod viewer;
+mod wire;
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::report::Report;
+use crate::run::{MergeOptions, Scenario};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -42,12 +64,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "barrage-loadtest", version)]
 struct Arguments {
     #[command(subcommand)]
-    scenario: Scenario,
+    command: Command,
 }
 
+/// One line for each thing that this program does.
 #[derive(Debug, Subcommand)]
-enum Scenario {
-    Replay(replay::Options),
+enum Command {
+    #[command(flatten)]
+    Scenario(Box<Scenario>),
+    Replay(Box<replay::Options>),
+    Merge(MergeOptions),
+    /// A worker of a run; started by the program itself
+    #[command(hide = true)]
+    Worker,
 }
 
 /// Why there is no report; decides the exit code.
@@ -59,37 +88,18 @@ pub(crate) enum Failure {
     Run(anyhow::Error),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Arguments { scenario: Scenario::Replay(options) } = Arguments::parse();
-    let outcome = match writable(options.json.as_deref()) {
-        Ok(json) => replay::run(&options).await.and_then(|report| tell(&report, json)),
-        Err(error) => Err(Failure::Usage(error)),
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Scenario(scenario) => run::scenario(&scenario),
+        Command::Replay(options) => replay::command(&options),
+        Command::Merge(options) => run::merge(&options),
+        Command::Worker => fleet::worker::run().map(|()| 0).map_err(Failure::Run),
     };
     let (code, error) = match outcome {
-        Ok(closes) => return ExitCode::from(u8::from(!closes)),
+        Ok(code) => return ExitCode::from(code),
         Err(Failure::Run(error)) => (1, error),
         Err(Failure::Usage(error)) => (2, error),
     };
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
     ExitCode::from(code)
-}
-
-/// Opens the file for the JSON report before the run, so that a wrong path costs nothing.
-fn writable(path: Option<&Path>) -> anyhow::Result<Option<std::fs::File>> {
-    let Some(path) = path else { return Ok(None) };
-    let file = std::fs::File::create(path);
-    Ok(Some(file.with_context(|| format!("cannot write {}", path.display()))?))
-}
-
-/// Prints the report; says whether everything closes.
-fn tell(report: &Report, json: Option<std::fs::File>) -> Result<bool, Failure> {
-    // A reader that has seen enough and closed the pipe is no failure.
-    let _ = write!(std::io::stdout(), "{report}");
-    if let Some(mut file) = json {
-        let written = serde_json::to_writer_pretty(&file, report).map_err(anyhow::Error::from);
-        let written = written.and_then(|()| Ok(file.write_all(b"\n")?));
-        written.context("cannot write the JSON report").map_err(Failure::Run)?;
-    }
-    Ok(report.closes())
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::distribution::Distribution;
-use crate::ledger::{Ledger, Own, Step};
 use crate::now::Now;
+use crate::replay::ledger::{Ledger, Own, Step};
 
 /// Requests in flight at once: at 5 ms an answer, enough for 1,600 single requests a second.
 const IN_FLIGHT_MAX: usize = 8;

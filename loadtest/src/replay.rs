@@ -4,9 +4,14 @@
 //! One task owns the schedule and all accounts; viewers and requests are tasks of their own that
 //! report to it.
 
+mod account;
+pub(crate) mod ledger;
 mod options;
+mod report;
+mod verdict;
 
 use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -16,14 +21,14 @@ use tokio::time::Interval;
 
 pub(crate) use self::options::Options;
 use crate::Failure;
-use crate::account::Account;
 use crate::api::Api;
 use crate::archive::Archive;
 use crate::danmaku::Danmaku;
 use crate::now::Now;
 use crate::publisher::{Outcome, Publisher, Request};
-use crate::report::Report;
-use crate::verdict::Verdict;
+use crate::replay::account::Account;
+use crate::replay::report::Report;
+use crate::replay::verdict::Verdict;
 use crate::viewer::{Heard, Viewer, What};
 
 /// How long all viewers together may take to be in the room.
@@ -40,6 +45,37 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const SETTLE_MIN: Duration = Duration::from_millis(500);
 /// The same in slots.
 const SETTLE_SLOTS: u32 = 2;
+
+/// Plays the archive, judges and tells; ends with the exit code.
+///
+/// # Errors
+/// See [`run`].
+pub(crate) fn command(options: &Options) -> Result<u8, Failure> {
+    let json = writable(options.json.as_deref()).map_err(Failure::Usage)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Run(error.into()))?;
+    let report = runtime.block_on(run(options))?;
+    tell(&report, json).map(|closes| u8::from(!closes))
+}
+
+/// Opens the file for the JSON report before the run, so that a wrong path costs nothing.
+fn writable(path: Option<&Path>) -> anyhow::Result<Option<std::fs::File>> {
+    let Some(path) = path else { return Ok(None) };
+    let file = std::fs::File::create(path);
+    Ok(Some(file.with_context(|| format!("cannot write {}", path.display()))?))
+}
+
+/// Prints the report; says whether everything closes.
+fn tell(report: &Report, json: Option<std::fs::File>) -> Result<bool, Failure> {
+    // A reader that has seen enough and closed the pipe is no failure.
+    let _ = write!(std::io::stdout(), "{report}");
+    if let Some(mut file) = json {
+        let written = serde_json::to_writer_pretty(&file, report).map_err(anyhow::Error::from);
+        let written = written.and_then(|()| Ok(file.write_all(b"\n")?));
+        written.context("cannot write the JSON report").map_err(Failure::Run)?;
+    }
+    Ok(report.closes())
+}
 
 /// Plays the archive and judges.
 ///

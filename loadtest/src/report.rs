@@ -1,237 +1,243 @@
-//! The outcome of a replay, complete: what was found in the file, what became of each danmaku,
-//! and the verdict over every viewer. JSON for programs; for people see [`table`].
+//! The outcome of a run, complete: for programs as JSON, for people as a table and as a page.
+//! Reports of several machines are added up to one.
 
+mod figures;
+mod html;
+mod merge;
+mod plot;
 mod table;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::path::Path;
 
-use serde::Serialize;
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
-use crate::archive::Archive;
-use crate::distribution::{Distribution, Summary};
-use crate::ledger::Ledger;
-use crate::message::LeftOut;
-use crate::publisher::{Publisher, Tally};
-use crate::replay::Options;
-use crate::verdict::{Rule, Sums, Verdict};
+use crate::engine::tally::Tally;
+use crate::fleet::coordinator::Run;
+use crate::observe::process::Usage;
+use crate::observe::server::Sample;
+use crate::truth::judge::Sentence;
 
-/// The report of a replay.
-#[derive(Debug, Serialize)]
+pub(crate) use self::merge::merge;
+
+/// The report of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
-    scenario: &'static str,
-    file: String,
-    room: String,
-    speed: f64,
-    from_s: f64,
-    to_s: Option<f64>,
-    archive: Found,
-    publishing: Publishing,
-    viewers: Vec<Viewed>,
-    /// What is wrong with the run as a whole.
-    findings: Vec<Reason>,
-    /// Whether the run as a whole and every viewer's account close.
-    closes: bool,
+    /// Which scenario.
+    pub(crate) scenario: String,
+    /// What the run can be repeated with.
+    pub(crate) seed: u64,
+    /// The arguments, as they were given.
+    pub(crate) command: String,
+    /// Whether the generator was fast enough for the figures to be those of the gateway.
+    pub(crate) valid: bool,
+    /// `kept` if the gateway kept every promise, else `broken`.
+    pub(crate) verdict: String,
+    /// Why the figures are not to be trusted.
+    pub(crate) invalid: Vec<String>,
+    /// Which promises were broken.
+    pub(crate) findings: Vec<String>,
+    /// What was measured, by name.
+    pub(crate) figures: BTreeMap<String, Figure>,
+    /// The viewers, by group.
+    pub(crate) groups: Vec<Group>,
+    /// Names of the phases; the first is that of the arrivals.
+    pub(crate) phases: Vec<String>,
+    /// Events acked, by room.
+    pub(crate) published: u64,
+    /// All counts and histograms.
+    pub(crate) tally: Tally,
+    /// The generator's processes.
+    pub(crate) workers: Vec<Worker>,
+    /// The gateway, once a second.
+    pub(crate) samples: Vec<Sample>,
+    /// When clients began to come in, in µs since 1970.
+    pub(crate) start_us: u64,
+    /// When they began to speak, in µs since 1970.
+    pub(crate) begin_us: u64,
+    /// When it was over, in µs since 1970.
+    pub(crate) end_us: u64,
+    /// The generator's lag above which a report is invalid, in ms.
+    pub(crate) lag_max_ms: f64,
+    /// How many machines' reports this is.
+    pub(crate) hosts: u32,
 }
 
-/// What was found in the archive.
-#[derive(Debug, Serialize)]
-struct Found {
-    danmaku: u64,
-    by_mode: BTreeMap<i64, u64>,
-    to_play: u64,
-    not_played: BTreeMap<String, u64>,
-    other_tags: BTreeMap<String, u64>,
-    mended_characters: u64,
-    broken_markup: u64,
+/// A measured value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Figure {
+    /// How much.
+    pub(crate) value: f64,
+    /// Of what; empty for a count.
+    pub(crate) unit: String,
 }
 
-/// What became of what was played.
-#[derive(Debug, Serialize)]
-struct Publishing {
-    acked: u64,
-    not_stored: u64,
-    refused: BTreeMap<String, u64>,
-    unanswered: u64,
-    repeated_ids: u64,
-    retries: BTreeMap<String, u64>,
-    requests: u64,
-    requests_of_many: u64,
-    /// From the first danmaku to the last by the archive, at this speed.
-    planned_s: f64,
-    /// From the first request to the last ack.
-    took_s: f64,
-    /// Acked events per second of `took_s`.
-    rate_per_s: f64,
-    /// How late events were sent for the first time.
-    lag: Option<Summary>,
-    /// Whether the server's clock is not ours; then there are no latencies.
-    clocks_differ: bool,
+/// A group of viewers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Group {
+    /// Its name.
+    pub(crate) name: String,
+    /// The verdict over its viewers.
+    #[serde(flatten)]
+    pub(crate) sentence: Sentence,
 }
 
-/// What one viewer saw.
-#[derive(Debug, Serialize)]
-struct Viewed {
-    viewer: usize,
-    closes: bool,
-    rule: Rule,
-    sums: Sums,
-    left_out: LeftOut,
-    batches: u64,
-    gaps: BTreeMap<String, u64>,
-    duplicates: u64,
-    chain_breaks: u64,
-    connection_breaks: u64,
-    recoveries: u64,
-    restarts: u64,
-    /// From acceptance by the server to receipt, own events that came as they happened.
-    latency: Option<Summary>,
-    findings: Vec<Reason>,
+/// A process of the generator.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Worker {
+    /// Its clients.
+    pub(crate) clients: usize,
+    /// What it has used.
+    pub(crate) usage: Usage,
+    /// How long an arriving frame waited for it (99th percentile), in ms.
+    pub(crate) lag_p99_ms: f64,
+    /// Messages that it received.
+    pub(crate) frames: u64,
+    /// Of these, parsed; the others were known by their bytes.
+    pub(crate) parsed: u64,
 }
 
-/// A finding, for programs and for people.
-#[derive(Debug, Clone, Serialize)]
-struct Reason {
-    name: &'static str,
-    text: String,
+/// What a report is about, beside the run itself.
+#[derive(Debug, Clone)]
+pub(crate) struct About {
+    /// Which scenario.
+    pub(crate) scenario: &'static str,
+    /// What was drawn from.
+    pub(crate) seed: u64,
+    /// Names of the groups.
+    pub(crate) groups: Vec<String>,
+    /// Names of the phases after the beginning.
+    pub(crate) phases: Vec<String>,
+    /// The generator's lag above which the report is invalid, in ms.
+    pub(crate) lag_max_ms: f64,
 }
 
 impl Report {
-    /// Puts everything together and judges.
-    pub(crate) fn new(
-        options: &Options,
-        archive: &Archive,
-        publisher: &Publisher,
-        accounts: &[Account],
-    ) -> Self {
-        let ledger = &publisher.ledger;
-        let clocks_differ = publisher.tally.clocks_differ;
-        let viewers: Vec<Viewed> = accounts
-            .iter()
-            .enumerate()
-            .map(|(viewer, account)| viewed(viewer, account, ledger, clocks_differ))
-            .collect();
-        let findings = findings(publisher);
-        Self {
-            scenario: "replay",
-            file: options.file.display().to_string(),
-            room: options.room.to_string(),
-            speed: options.speed,
-            from_s: options.from.as_secs_f64(),
-            to_s: options.to.map(|to| to.as_secs_f64()),
-            archive: found(archive),
-            publishing: publishing(publisher, planned(archive, options.speed)),
-            closes: findings.is_empty() && viewers.iter().all(|viewer| viewer.closes),
-            viewers,
-            findings,
+    /// Puts a run into a report.
+    pub(crate) fn new(about: About, run: Run) -> Self {
+        let groups = about.groups.into_iter().zip(run.sentences);
+        let workers = run.workers.into_iter().map(|found| Worker {
+            clients: found.clients,
+            usage: found.usage,
+            lag_p99_ms: found.tally.sweep_lag.percentile_ms(99.0).unwrap_or(0.0),
+            frames: found.tally.seconds.iter().map(|second| second.frames).sum(),
+            parsed: found.parsed,
+        });
+        let coming_in = "coming in".to_owned();
+        let report = Self {
+            scenario: about.scenario.to_owned(),
+            seed: about.seed,
+            command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+            valid: true,
+            verdict: String::new(),
+            invalid: Vec::new(),
+            findings: Vec::new(),
+            figures: BTreeMap::new(),
+            groups: groups.map(|(name, sentence)| Group { name, sentence }).collect(),
+            phases: [coming_in].into_iter().chain(about.phases).collect(),
+            published: run.published.iter().sum(),
+            tally: run.tally,
+            workers: workers.collect(),
+            samples: run.samples,
+            start_us: run.start_us,
+            begin_us: run.begin_us,
+            end_us: run.end_us,
+            lag_max_ms: about.lag_max_ms,
+            hosts: 1,
+        };
+        report.judged()
+    }
+
+    /// Reads a report that was written as JSON.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is none.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let name = path.display();
+        let text = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        serde_json::from_slice(&text).with_context(|| format!("{name} is no report of a run"))
+    }
+
+    /// All viewers.
+    pub(crate) fn everybody(&self) -> Sentence {
+        let mut all = Sentence::default();
+        self.groups.iter().for_each(|group| all.merge(&group.sentence));
+        all
+    }
+
+    /// Draws the conclusions anew.
+    fn judged(mut self) -> Self {
+        self.findings = findings(&self);
+        self.invalid = invalid(&self);
+        self.valid = self.invalid.is_empty();
+        self.verdict = if self.findings.is_empty() { "kept" } else { "broken" }.to_owned();
+        self.figures = figures::of(&self);
+        self
+    }
+
+    /// 0 if everything was kept and measured well, 1 if a promise was broken, 3 if nothing was
+    /// broken but the generator was too slow.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match (self.findings.is_empty(), self.valid) {
+            (false, _) => 1,
+            (true, false) => 3,
+            (true, true) => 0,
         }
     }
 
-    /// Whether the run as a whole and every viewer's account close.
-    pub(crate) fn closes(&self) -> bool {
-        self.closes
+    /// The page.
+    pub(crate) fn html(&self) -> String {
+        html::page(self)
     }
 }
 
-fn found(archive: &Archive) -> Found {
-    let tally = &archive.tally;
-    let not_played = tally.not_played.iter();
-    Found {
-        danmaku: tally.elements,
-        by_mode: tally.by_mode.clone(),
-        to_play: archive.danmaku.len() as u64,
-        not_played: not_played.map(|(reason, count)| (reason.to_string(), *count)).collect(),
-        other_tags: tally.other_tags.clone(),
-        mended_characters: tally.mended_characters,
-        broken_markup: tally.broken_markup,
-    }
+/// What the gateway has not kept.
+fn findings(report: &Report) -> Vec<String> {
+    let all = report.everybody();
+    let gave_up =
+        all.gave_up.iter().map(|(why, count)| (*count, format!("viewers are away: {why}")));
+    let tally = &report.tally;
+    let counts = [
+        (all.lost, "events were lost: neither received nor told"),
+        (all.over_told, "events were told as missing that are not"),
+        (all.duplicates, "events came twice"),
+        (all.disorder, "events came out of order"),
+        (all.chain_breaks, "messages do not begin where the one before them ended"),
+        (all.malformed, "messages are not what the protocol says"),
+        (all.never_joined, "viewers were never in their room"),
+        (tally.counted("unanswered"), "publishes were never answered"),
+        (tally.counted("unsent"), "events could not be sent: their speakers were away"),
+    ];
+    let counts = counts.map(|(count, text)| (count, text.to_owned()));
+    let all = counts.into_iter().chain(gave_up).filter(|(count, _)| *count > 0);
+    all.map(|(count, text)| format!("{count} {text}")).collect()
 }
 
-fn planned(archive: &Archive, speed: f64) -> Duration {
-    let times = archive.danmaku.first().zip(archive.danmaku.last());
-    times.map_or(Duration::ZERO, |(first, last)| (last.at - first.at).div_f64(speed))
-}
+/// Cores of which a worker, which has one thread, may use most.
+const BUSY_CORES: f64 = 0.95;
 
-fn publishing(publisher: &Publisher, planned: Duration) -> Publishing {
-    let Publisher { ledger, tally, .. } = publisher;
-    let took = took(tally).as_secs_f64();
-    let acked = ledger.len() as u64;
-    Publishing {
-        acked,
-        not_stored: tally.not_stored,
-        refused: tally.refused.clone(),
-        unanswered: tally.unanswered,
-        repeated_ids: ledger.repeated_ids(),
-        retries: tally.retries.clone(),
-        requests: tally.requests,
-        requests_of_many: tally.requests_of_many,
-        planned_s: planned.as_secs_f64(),
-        took_s: took,
-        rate_per_s: if took > 0.0 { acked as f64 / took } else { 0.0 },
-        lag: tally.lag.summary(),
-        clocks_differ: tally.clocks_differ,
+/// Why the figures would be those of the generator.
+fn invalid(report: &Report) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let max_ms = report.lag_max_ms;
+    for (at, worker) in report.workers.iter().enumerate() {
+        if worker.lag_p99_ms > max_ms {
+            let lag_ms = worker.lag_p99_ms;
+            reasons.push(format!(
+                "worker {at} saw frames up to {lag_ms:.0} ms late (99th percentile; {max_ms:.0} allowed)"
+            ));
+        }
+        let cores = worker.usage.cores();
+        if cores > BUSY_CORES {
+            reasons.push(format!("worker {at} used all of its core ({cores:.2})"));
+        }
     }
-}
-
-fn took(tally: &Tally) -> Duration {
-    let ends = tally.first_sent.zip(tally.last_acked);
-    ends.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
-}
-
-fn viewed(viewer: usize, account: &Account, ledger: &Ledger, clocks_differ: bool) -> Viewed {
-    let verdict = Verdict::of(account, ledger);
-    let latency = (!clocks_differ).then(|| latency(account, ledger)).flatten();
-    Viewed {
-        viewer,
-        closes: verdict.closes(),
-        rule: verdict.rule,
-        sums: verdict.sums,
-        left_out: account.span().map(|span| span.left_out.clone()).unwrap_or_default(),
-        batches: account.batches,
-        gaps: account.gaps.clone(),
-        duplicates: account.faults.duplicates,
-        chain_breaks: account.faults.chain_breaks,
-        connection_breaks: account.breaks,
-        recoveries: account.recoveries,
-        restarts: account.spans().len().saturating_sub(1) as u64,
-        latency: latency.and_then(|latency| latency.summary()),
-        findings: verdict.findings.iter().map(reason).collect(),
+    let send_ms = report.tally.send_lag.percentile_ms(99.0).unwrap_or(0.0);
+    if send_ms > max_ms {
+        reasons.push(format!(
+            "events were sent up to {send_ms:.0} ms late (99th percentile; {max_ms:.0} allowed)"
+        ));
     }
-}
-
-/// The latencies of own events; `None` if one of them was received before it was accepted.
-fn latency(account: &Account, ledger: &Ledger) -> Option<Distribution> {
-    let mut latency = Distribution::default();
-    let received = account.spans().iter().flat_map(|span| &span.received);
-    let own = received.filter(|received| ledger.find(&received.id).is_some());
-    for latency_ms in own.filter_map(|own| own.latency_ms) {
-        latency.record(Duration::from_millis(u64::try_from(latency_ms).ok()?));
-    }
-    Some(latency)
-}
-
-fn reason(finding: &crate::verdict::Finding) -> Reason {
-    Reason { name: finding.name(), text: finding.to_string() }
-}
-
-fn findings(publisher: &Publisher) -> Vec<Reason> {
-    let mut findings = Vec::new();
-    if publisher.ledger.len() == 0 {
-        let text = "nothing was published".into();
-        findings.push(Reason { name: "nothing_published", text });
-    }
-    if publisher.tally.unanswered > 0 {
-        let text = format!(
-            "of {} events it is not known whether they were published",
-            publisher.tally.unanswered
-        );
-        findings.push(Reason { name: "unanswered", text });
-    }
-    if publisher.ledger.repeated_ids() > 0 {
-        let text =
-            format!("{} acks carry the id of another event", publisher.ledger.repeated_ids());
-        findings.push(Reason { name: "repeated_ids", text });
-    }
-    findings
+    reasons
 }

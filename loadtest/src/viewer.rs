@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::message::{Batch, Gap, Goodbye, Joined, Message, Refused};
 use crate::now::Now;
+use crate::wire::message::{Batch, Gap, Goodbye, Joined, Message, Refused};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 

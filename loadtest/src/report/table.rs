@@ -1,184 +1,147 @@
-//! The report for people.
+//! The report for people at a terminal.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Found, Publishing, Report, Viewed};
-use crate::distribution::Summary;
-use crate::verdict::{Rule, Sums};
-
-/// Viewers that are shown in full; of the others only those that do not close.
-const VIEWERS_IN_FULL: usize = 2;
+use crate::histogram::{Histogram, PERCENTILES};
+use crate::report::{Report, Worker};
+use crate::truth::judge::Sentence;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        title(f, &format!("replay of {} into {}", self.file, self.room))?;
-        let to = self.to_s.map_or("the end".into(), |to| format!("{to} s"));
-        row(f, "speed", &format!("{}x, from {} s to {to}", self.speed, self.from_s))?;
-        self.archive.fmt(f)?;
-        self.publishing.fmt(f)?;
-        for (at, viewer) in self.viewers.iter().enumerate() {
-            if viewer.closes && at >= VIEWERS_IN_FULL { viewer.line(f)? } else { viewer.fmt(f)? }
-        }
-        title(f, if self.closes { "CLOSES" } else { "DOES NOT CLOSE" })?;
-        for finding in &self.findings {
-            row(f, finding.name, &finding.text)?;
-        }
-        let open = self.viewers.iter().filter(|viewer| !viewer.closes).count();
-        row(f, "viewers", &format!("{} close, {open} do not", self.viewers.len() - open))?;
-        let restarted = self.viewers.iter().filter(|viewer| viewer.restarts > 0).count();
-        if restarted > 0 {
-            let rest = format!("{restarted} viewers; what came before that is not judged");
-            row(f, "started anew", &rest)?;
-        }
-        Ok(())
+        writeln!(f, "{} (seed {})", self.scenario, self.seed)?;
+        self.accounts(f)?;
+        self.latencies(f)?;
+        self.rates(f)?;
+        self.generator(f)?;
+        self.conclusion(f)
     }
 }
 
-impl fmt::Display for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        title(f, "archive")?;
-        row(f, "danmaku", &self.danmaku)?;
-        row(f, "by mode", &counts(&self.by_mode))?;
-        row(f, "to play", &self.to_play)?;
-        row(f, "not played", &counts(&self.not_played))?;
-        row(f, "other tags", &counts(&self.other_tags))?;
-        let mended = format!(
-            "{} characters mended, {} broken places skipped",
-            self.mended_characters, self.broken_markup
-        );
-        row(f, "repairs", &mended)
-    }
-}
-
-impl fmt::Display for Publishing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        title(f, "publishing")?;
-        row(f, "acked", &format!("{}, of these {} not stored", self.acked, self.not_stored))?;
-        row(f, "refused", &counts(&self.refused))?;
-        row(f, "unanswered", &self.unanswered)?;
-        row(f, "retries", &counts(&self.retries))?;
-        let many = self.requests_of_many;
-        row(f, "requests", &format!("{}, of these {many} with several events", self.requests))?;
-        row(f, "duration", &format!("{:.1} s (planned {:.1} s)", self.took_s, self.planned_s))?;
-        row(f, "rate", &format!("{:.1} events/s", self.rate_per_s))?;
-        row(f, "lag", &milliseconds(self.lag))
-    }
-}
-
-impl fmt::Display for Viewed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.closes { "closes" } else { "does not close" };
-        title(f, &format!("viewer {}: {verdict}", self.viewer))?;
-        row(f, "batches", &self.batches)?;
-        row(f, "published", &self.sums.published)?;
-        row(f, "received", &self.sums.received)?;
-        row(f, "left out", &counts(&self.left_out))?;
-        let gaps = format!("{} events in gaps by reason: {}", self.sums.gap, counts(&self.gaps));
-        row(f, "gaps", &gaps)?;
-        row(f, "held", &format!("{} at join, {} now", self.sums.held_at_join, self.sums.held))?;
-        row(f, "foreign", &format!("{} events of others", self.sums.foreign))?;
-        row(f, "duplicates", &self.duplicates)?;
-        row(f, "chain breaks", &self.chain_breaks)?;
-        let connection = format!(
-            "{} breaks, {} recovered, {} started anew",
-            self.connection_breaks, self.recoveries, self.restarts
-        );
-        row(f, "connection", &connection)?;
-        row(f, "latency", &milliseconds(self.latency))?;
-        row(f, "judged", &judged(self.rule, &self.sums))?;
-        for finding in &self.findings {
-            row(f, finding.name, &finding.text)?;
+impl Report {
+    fn accounts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "accounts")?;
+        row(f, "published", &format!("{} events acked", self.published))?;
+        for group in &self.groups {
+            row(f, &group.name, &account(&group.sentence))?;
+        }
+        for culprit in self.groups.iter().flat_map(|group| &group.sentence.culprits) {
+            row(f, "", culprit)?;
         }
         Ok(())
     }
-}
 
-impl Viewed {
-    /// The short form, for one of many that close.
-    fn line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sums { received, left_out_chat, left_out_other, gap, .. } = self.sums;
-        let left_out = left_out_chat + left_out_other;
-        let told = format!("received {received}, left out {left_out}, gaps {gap}");
-        let broken = format!("{} breaks, {} started anew", self.connection_breaks, self.restarts);
-        title(f, &format!("viewer {}: closes ({told}; {broken})", self.viewer))
+    fn latencies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head: String = PERCENTILES.map(|percent| format!("{:>9}", name(percent))).concat();
+        writeln!(f, "latency in ms{:26}{head}    count", "")?;
+        let tally = &self.tally;
+        for (at, group) in self.groups.iter().enumerate() {
+            for (phase, called) in self.phases.iter().enumerate().skip(1) {
+                let seen = tally.latency(|p, g| (p, g) == (phase, at));
+                percentiles(f, &format!("{} ({called})", group.name), &seen)?;
+            }
+        }
+        percentiles(f, "ack", &tally.ack)?;
+        percentiles(f, "ping to pong", &tally.pong)?;
+        for (phase, joins) in self.phases.iter().zip(&tally.joins) {
+            percentiles(f, &format!("connect + join ({phase})"), &joins.took)?;
+        }
+        percentiles(f, "own lag", &tally.sweep_lag)?;
+        percentiles(f, "own lag in sending", &tally.send_lag)
+    }
+
+    fn rates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |name: &str| self.figures.get(name).map_or(0.0, |figure| figure.value);
+        writeln!(f, "per second, over {:.1} s", of("duration_s"))?;
+        let sent = format!("{:.1}, acked {:.1}", of("sent_per_s"), of("acked_per_s"));
+        row(f, "events sent", &sent)?;
+        let received = format!(
+            "{:.0} frames, {:.0} events, {:.1} MB",
+            of("frames_per_s"),
+            of("events_per_s"),
+            of("bytes_per_s") / 1e6
+        );
+        row(f, "received", &received)?;
+        for (phase, joins) in self.phases.iter().zip(&self.tally.joins) {
+            if let Some(per_s) = joins.per_s() {
+                let joins = format!("{per_s:.0} ({} in all)", joins.took.count());
+                row(f, &format!("joins ({phase})"), &joins)?;
+            }
+        }
+        if !self.tally.counts.is_empty() {
+            writeln!(f, "counted")?;
+        }
+        for (name, count) in &self.tally.counts {
+            row(f, name, count)?;
+        }
+        let server = self.figures.iter().filter(|(name, _)| name.starts_with("server_"));
+        let server: Vec<_> = server.collect();
+        if !server.is_empty() {
+            writeln!(f, "gateway")?;
+        }
+        for (name, figure) in server {
+            row(f, &name[7..].replace('_', " "), &format!("{:.2} {}", figure.value, figure.unit))?;
+        }
+        Ok(())
+    }
+
+    fn generator(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "generator")?;
+        self.workers
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, worker)| row(f, &format!("worker {at}"), &of_worker(worker)))
+    }
+
+    fn conclusion(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.findings.is_empty() {
+            true => writeln!(f, "KEPT: every account closes")?,
+            false => writeln!(f, "BROKEN")?,
+        }
+        self.findings.iter().try_for_each(|finding| row(f, "", finding))?;
+        if !self.valid {
+            writeln!(f, "INVALID: the generator was too slow, and these are its figures")?;
+        }
+        self.invalid.iter().try_for_each(|reason| row(f, "", reason))
     }
 }
 
-/// The comparison that was made, with its figures.
-fn judged(rule: Rule, sums: &Sums) -> String {
-    let Sums { published, received, missing, uncertain, left_out_chat, gap, .. } = sums;
-    let bounds = match uncertain {
-        0 => String::new(),
-        more => format!(" (up to {more} more may be: the join could not be continued)"),
-    };
-    match rule {
-        Rule::Exact => format!(
-            "received {received} + left out {left_out_chat} + gaps {gap} = {} against {published} \
-             published{bounds}",
-            received + left_out_chat + gap
-        ),
-        Rule::ChatExact => format!(
-            "others were here but did not chat: {left_out_chat} left out chat <= {missing} \
-             missing{bounds} <= {left_out_chat} + {gap} in gaps"
-        ),
-        Rule::NothingUntold => format!(
-            "others chatted, and what was left out has no names: {missing} missing{bounds} <= \
-             {left_out_chat} left out chat + {gap} in gaps is all that can be proven"
-        ),
-    }
+fn account(sentence: &Sentence) -> String {
+    let Sentence { viewers, close, received, left_out, gap, held, .. } = sentence;
+    format!(
+        "{close} of {viewers} close ({} exact, {} certain): received {received} + left out \
+         {left_out} + gaps {gap} + held {held}; published since their joins {}",
+        sentence.exact, sentence.certain, sentence.published
+    )
 }
 
-fn title(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    writeln!(f, "{text}")
+fn of_worker(worker: &Worker) -> String {
+    format!(
+        "{} clients, {:.2} cores, {:.0} % waiting for a core, lag p99 {:.1} ms, {} frames of \
+         which {} parsed, {:.1} MB",
+        worker.clients,
+        worker.usage.cores(),
+        worker.usage.waited() * 100.0,
+        worker.lag_p99_ms,
+        worker.frames,
+        worker.parsed,
+        worker.usage.rss_bytes as f64 / 1e6
+    )
+}
+
+/// The name of a percentile.
+pub(super) fn name(percent: f64) -> String {
+    if percent == 100.0 { "max".into() } else { format!("p{percent}") }
+}
+
+fn percentiles(f: &mut fmt::Formatter<'_>, name: &str, of: &Histogram) -> fmt::Result {
+    if of.count() == 0 {
+        return Ok(());
+    }
+    let values =
+        PERCENTILES.map(|percent| format!("{:>9.2}", of.percentile_ms(percent).unwrap_or(0.0)));
+    writeln!(f, "  {name:<37}{} {:>8}", values.concat(), of.count())
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &impl fmt::Display) -> fmt::Result {
-    writeln!(f, "  {name:<17} {value}")
-}
-
-fn counts<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
-    if counts.is_empty() {
-        return "none".into();
-    }
-    let each: Vec<String> = counts.iter().map(|(name, count)| format!("{name}: {count}")).collect();
-    format!("{} ({})", counts.values().sum::<u64>(), each.join(", "))
-}
-
-fn milliseconds(summary: Option<Summary>) -> String {
-    summary.map_or("not known".into(), |s| {
-        format!("p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms", s.p50_ms, s.p99_ms, s.max_ms)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_are_summed_and_named() {
-        let reasons = BTreeMap::from([("empty", 2), ("mode 7 (positioned)", 3)]);
-        assert_eq!(counts(&reasons), "5 (empty: 2, mode 7 (positioned): 3)");
-        assert_eq!(counts(&BTreeMap::<i64, u64>::new()), "none");
-    }
-
-    #[test]
-    fn the_judgement_shows_its_figures() {
-        let sums = Sums {
-            published: 10,
-            received: 6,
-            missing: 4,
-            left_out_chat: 3,
-            gap: 1,
-            ..Sums::default()
-        };
-        assert_eq!(
-            judged(Rule::Exact, &sums),
-            "received 6 + left out 3 + gaps 1 = 10 against 10 published"
-        );
-        assert_eq!(
-            judged(Rule::ChatExact, &sums),
-            "others were here but did not chat: 3 left out chat <= 4 missing <= 3 + 1 in gaps"
-        );
-    }
+    writeln!(f, "  {name:<22} {value}")
 }

@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::{findings, publish, viewer};
-use crate::account::Account;
-use crate::account::tests::{batch, gap};
-use crate::ledger::Ledger;
-use crate::message::tests::chat;
-use crate::message::{Batch, LeftOut};
-use crate::verdict::Verdict;
+use crate::replay::account::Account;
+use crate::replay::account::tests::{batch, gap};
+use crate::replay::ledger::Ledger;
+use crate::replay::verdict::Verdict;
+use crate::wire::message::tests::chat;
+use crate::wire::message::{Batch, LeftOut};
 
 /// What an honest gateway does with one slot of events.
 #[derive(Debug, Clone)]

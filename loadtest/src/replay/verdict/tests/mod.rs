@@ -3,10 +3,10 @@
 mod tampering;
 
 use super::*;
-use crate::account::tests::{batch, gap, joined};
-use crate::ledger::Own;
-use crate::message::tests::{chat, event};
-use crate::message::{EventHead, LeftOut};
+use crate::replay::account::tests::{batch, gap, joined};
+use crate::replay::ledger::Own;
+use crate::wire::message::tests::{chat, event};
+use crate::wire::message::{EventHead, LeftOut};
 
 /// Publishes these ids, each in its own request and acked before the next is sent.
 fn published(ids: &[&str]) -> Ledger {
@@ -37,7 +37,7 @@ fn findings(account: &Account, ledger: &Ledger) -> Vec<Finding> {
     Verdict::of(account, ledger).findings
 }
 
-fn leaving_out(prev: u64, ids: &[&str], class: &str, count: u64) -> crate::message::Batch {
+fn leaving_out(prev: u64, ids: &[&str], class: &str, count: u64) -> crate::wire::message::Batch {
     let mut batch = batch(prev, chats(ids));
     batch.left_out = LeftOut::from([(class.into(), count)]);
     batch

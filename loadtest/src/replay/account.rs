@@ -1,15 +1,15 @@
 //! The viewer's side of the account: what one viewer of one room has been given and told.
 //!
 //! A machine: messages in, sums and faults out. Whether they close against what was published is
-//! decided in [`verdict`](crate::verdict).
+//! decided in [`verdict`](crate::replay::verdict).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use protocol::event::Class;
 
-use crate::ledger::Step;
-use crate::message::{Batch, EventHead, Gap, Joined, LeftOut};
+use crate::replay::ledger::Step;
+use crate::wire::message::{Batch, EventHead, Gap, Joined, LeftOut};
 
 /// An event as this viewer got it.
 #[derive(Debug, Clone)]
@@ -193,7 +193,7 @@ impl Account {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::message::tests::chat;
+    use crate::wire::message::tests::chat;
 
     /// A `joined` at this position.
     pub(crate) fn joined(cursor: u64) -> Joined {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use protocol::event::{Class, Kind};
 use serde::Deserialize;
 
+use crate::truth::mark::Mark;
+
 /// How many events were left out, by the name of their class.
 pub(crate) type LeftOut = BTreeMap<String, u64>;
 
@@ -139,15 +141,32 @@ pub(crate) struct EventHead {
     pub(crate) ts: u64,
     #[serde(default)]
     user: Option<Author>,
+    #[serde(default)]
+    body: Option<Body>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Author {
     #[serde(default)]
     roles: Vec<String>,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Body {
+    #[serde(default)]
+    text: Option<String>,
 }
 
 impl EventHead {
+    /// The mark that a run of this program gave it.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        let text = self.body.as_ref().and_then(|body| body.text.as_deref());
+        let name = self.user.as_ref().and_then(|user| user.name.as_deref());
+        text.and_then(Mark::find).or_else(|| name.and_then(Mark::find))
+    }
+
     /// The class that the fabric counts it in.
     pub(crate) fn class(&self) -> Class {
         let by_staff = self.user.as_ref().is_some_and(|user| {
@@ -167,7 +186,7 @@ pub(crate) mod tests {
 
     /// A chat event by nobody in particular.
     pub(crate) fn chat(id: &str) -> EventHead {
-        EventHead { id: id.into(), kind: "chat".into(), ts: 1_000, user: None }
+        EventHead { id: id.into(), kind: "chat".into(), ts: 1_000, user: None, body: None }
     }
 
     /// An event of this kind.

@@ -30,8 +30,8 @@ use std::fmt;
 use protocol::event::Class;
 use serde::Serialize;
 
-use crate::account::{Account, Received, Span};
-use crate::ledger::{Ledger, Step};
+use crate::replay::account::{Account, Received, Span};
+use crate::replay::ledger::{Ledger, Step};
 
 /// Why an account does not close.
 #[derive(Debug, Clone, PartialEq, Eq)]
