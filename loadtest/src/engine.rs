@@ -7,6 +7,7 @@
 //! A viewer costs its [`Slot`], four bytes for each message it got and the kernel's socket.
 
 mod agenda;
+mod mind;
 pub(crate) mod slot;
 mod sockets;
 pub(crate) mod tally;
@@ -20,6 +21,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use self::agenda::{Agenda, Due, Timer};
+use self::mind::{Mind, Reading, pause};
 use self::slot::{End, Phase, Slot, World};
 use self::sockets::{Came, Line};
 use self::tally::Tally;
@@ -33,37 +35,10 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const EVENTS: usize = 4096;
 /// How long a connection may take from its beginning to `joined`, in µs.
 const JOIN_TIMEOUT_US: u64 = 20_000_000;
-/// The first pause before coming back is below this, in µs.
-const RETURN_FIRST_US: u64 = 500_000;
-/// The longest pause before coming back, in µs.
-const RETURN_MAX_US: u64 = 30_000_000;
 /// Between two sips of a client that reads at a trickle, in µs.
 const SIP_EVERY_US: u64 = 100_000;
 /// The longest time without a look when nothing is due and nothing happens.
 const IDLE_MAX: Duration = Duration::from_millis(20);
-
-/// How a client reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Reading {
-    #[default]
-    All,
-    Nothing,
-    /// So many bytes a second.
-    Trickle(u32),
-}
-
-/// What a client is to do, as its plan and its luck have it.
-#[derive(Debug, Default)]
-struct Mind {
-    /// Whether it is to be connected.
-    wanted: bool,
-    resume: bool,
-    reading: Reading,
-    /// Counts connections, so that a deadline knows which one it is for.
-    attempt: u32,
-    /// Bytes that a trickle may still read.
-    thirst: usize,
-}
 
 /// The clients of a worker.
 pub(crate) struct Engine {
@@ -150,8 +125,9 @@ impl Engine {
         }
         self.look(if sweep_us == 0 { idle } else { Duration::ZERO });
         self.looked_us = Some(self.clock.now_us());
+        let is_all = self.events.iter().count() < EVENTS;
         self.handle();
-        if sweep_us > 0 {
+        if sweep_us > 0 && is_all {
             std::thread::park_timeout(idle.min(Duration::from_micros(sweep_us)));
         }
     }
@@ -391,25 +367,5 @@ impl Engine {
 fn line_read(line: &mut Option<Line>) {
     if let Some(line) = line {
         line.unread = false;
-    }
-}
-
-/// The pause before coming back, in µs: up to 500 ms first, then full jitter below 1, 2, 4 … 30 s.
-/// `random` is between 0 and 1.
-fn pause(failures: u32, random: f64) -> u64 {
-    let ceiling = RETURN_FIRST_US.saturating_mul(1 << failures.min(16)).min(RETURN_MAX_US);
-    (ceiling as f64 * random) as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_the_longest() {
-        assert_eq!(pause(0, 1.0), 500_000);
-        assert_eq!(pause(3, 0.5), 2_000_000);
-        assert_eq!(pause(100, 1.0), RETURN_MAX_US);
-        assert_eq!(pause(100, 0.0), 0);
     }
 }
