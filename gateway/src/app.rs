@@ -282,7 +282,7 @@ impl Node {
         });
         let tasks = TaskTracker::new();
         let rules = self.config.public.clone();
-        let (entry, tls) = (Entry::new(&self.config.auth), self.tls.clone());
+        let (entry, tls) = (Entry::new(&self.config.auth, self.keys.in_use()), self.tls.clone());
         let leaving = CancellationToken::new();
         let public = Public { context, rules, tls, entry, tasks: tasks.clone(), leaving };
         let listener = listen::into_tokio(listener)?;

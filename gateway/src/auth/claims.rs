@@ -23,6 +23,35 @@ const RIGHTS_MAX: usize = 16;
 /// taken at its word: it ends sessions too, and an issuer can make it later.
 const LEEWAY_S: u64 = 10;
 
+/// What a token must say of itself; `None` is anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Expected {
+    /// Who made it (`iss`).
+    pub(crate) issuer: Option<String>,
+    /// For whom (`aud`), perhaps among others.
+    pub(crate) audience: Option<String>,
+}
+
+impl Expected {
+    /// Judges `iss` and `aud` (RFC 7519 sections 4.1.1 and 4.1.3).
+    fn check(&self, iss: Option<&Value>, aud: Option<&Value>) -> Result<(), TokenFault> {
+        if self.issuer.as_deref().is_some_and(|issuer| iss.is_none_or(|iss| iss != issuer)) {
+            return Err(TokenFault::Claim(
+                "`iss` of the token is not the issuer that is trusted here",
+            ));
+        }
+        let is_among = |audience: &str| match aud {
+            Some(Value::Array(all)) => all.iter().any(|one| one == audience),
+            Some(one) => one == audience,
+            None => false,
+        };
+        if self.audience.as_deref().is_some_and(|audience| !is_among(audience)) {
+            return Err(TokenFault::Claim("`aud` of the token is somebody else"));
+        }
+        Ok(())
+    }
+}
+
 /// What a token says about its bearer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claims {
@@ -39,8 +68,13 @@ impl Claims {
     ///
     /// # Errors
     /// [`TokenFault::Claim`], [`TokenFault::Expired`] or [`TokenFault::NotYet`].
-    pub(crate) fn read(payload: Map<String, Value>, now_s: u64) -> Result<Self, TokenFault> {
+    pub(crate) fn read(
+        payload: Map<String, Value>,
+        expected: &Expected,
+        now_s: u64,
+    ) -> Result<Self, TokenFault> {
         let claim = |name| payload.get(name).filter(|value| !value.is_null());
+        expected.check(claim("iss"), claim("aud"))?;
         let expires_s = match claim("exp") {
             Some(exp) => seconds(exp),
             None => return Err(TokenFault::Claim("the token has no `exp`, so it would never end")),

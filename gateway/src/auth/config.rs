@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 
+use crate::auth::claims::Expected;
 use crate::auth::origins::Origin;
 use crate::documented::documented;
 use crate::secret::Secret;
@@ -24,8 +25,20 @@ documented! {
         /// Files with public keys in PEM form; read again every 30 s, so that they can be
         /// replaced without a restart. Default: none.
         pub key_files: Vec<KeyFile>,
-        /// Where an issuer publishes its public keys. Default: nowhere.
+        /// Where an issuer publishes its public keys: `https://`, or `http://` on this machine.
+        /// Default: nowhere.
         pub jwks_url: Option<JwksUrl>,
+        /// The certificates, in PEM, of those who may vouch for the issuer's. Default: none, for
+        /// those that this machine trusts. With a file nobody else is believed; it is read anew
+        /// with every fetch.
+        pub jwks_ca_file: Option<PathBuf>,
+        /// What `iss` of every token must be. Default: anything, since the keys decide. Set it if
+        /// the keys prove tokens of several issuers.
+        pub issuer: Option<String>,
+        /// What `aud` of every token must be, or hold. Default: anything. Set it if the issuer
+        /// makes tokens for other services too: without it theirs are good here as well, if they
+        /// have a `rooms` claim.
+        pub audience: Option<String>,
         /// What connections without a token may do: nothing (`refused`), watch (`view`), or watch
         /// and publish (`chat`). Default: nothing, so that a gateway is closed until somebody
         /// opens it; with `dev`, chat. With `chat` every stranger can write in every room.
@@ -49,6 +62,9 @@ impl Default for AuthConfig {
             secrets: Vec::new(),
             key_files: Vec::new(),
             jwks_url: None,
+            jwks_ca_file: None,
+            issuer: None,
+            audience: None,
             anonymous: Anonymous::Refused,
             origins: Vec::new(),
             jwks_every: Duration::from_secs(300),
@@ -66,6 +82,11 @@ impl AuthConfig {
     /// Whether there are keys that may change while the gateway runs.
     pub(crate) fn has_changing_keys(&self) -> bool {
         !self.key_files.is_empty() || self.jwks_url.is_some()
+    }
+
+    /// What tokens must say of themselves.
+    pub(crate) fn expected(&self) -> Expected {
+        Expected { issuer: self.issuer.clone(), audience: self.audience.clone() }
     }
 
     /// Whether every secret is long enough for production.
@@ -101,9 +122,7 @@ pub enum PlaceError {
     #[error("give the path of a file, or a key id, `=` and the path")]
     File,
     /// Keys that came through an open network could be anybody's.
-    #[error(
-        "give `http://`, a loopback address and a path; for an issuer elsewhere put a proxy on this machine that speaks TLS to it, or use key files"
-    )]
+    #[error("give `https://` with a host and a path, or `http://` with a loopback address")]
     Url,
 }
 
@@ -127,11 +146,20 @@ impl std::str::FromStr for KeyFile {
     }
 }
 
-/// Where an issuer publishes its keys.
+/// Where an issuer publishes its keys: through TLS, or on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksUrl(Uri);
 
 impl JwksUrl {
+    /// The name or the address that the issuer's certificate must be for; `None` without TLS.
+    pub(crate) fn secured(&self) -> Option<&str> {
+        (self.0.scheme_str() == Some("https")).then(|| self.host())
+    }
+
+    fn host(&self) -> &str {
+        self.0.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// The host and the port, as the header `Host` has it.
     pub(crate) fn authority(&self) -> &str {
         self.0.authority().map_or("", hyper::http::uri::Authority::as_str)
@@ -139,8 +167,8 @@ impl JwksUrl {
 
     /// Where to connect.
     pub(crate) fn host_and_port(&self) -> (&str, u16) {
-        let host = self.0.host().unwrap_or_default();
-        (host.trim_start_matches('[').trim_end_matches(']'), self.0.port_u16().unwrap_or(80))
+        let usual = if self.secured().is_some() { 443 } else { 80 };
+        (self.host(), self.0.port_u16().unwrap_or(usual))
     }
 
     /// What to ask for there.
@@ -169,8 +197,13 @@ impl std::str::FromStr for JwksUrl {
         let host = uri.host().ok_or(PlaceError::Url)?;
         let address = host.trim_start_matches('[').trim_end_matches(']').parse();
         let local = address.map_or(host == "localhost", |ip: std::net::IpAddr| ip.is_loopback());
+        let safe = match uri.scheme_str() {
+            Some("https") => !host.is_empty(),
+            Some("http") => local,
+            _ => false,
+        };
         let named = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        if uri.scheme_str() != Some("http") || !local || named {
+        if !safe || named {
             return Err(PlaceError::Url);
         }
         Ok(Self(uri))
@@ -209,11 +242,21 @@ mod tests {
     fn keys_are_not_fetched_through_an_open_network() {
         let url: JwksUrl = "http://127.0.0.1:8000/keys?a=b".parse().unwrap();
         assert_eq!((url.host_and_port(), url.path()), (("127.0.0.1", 8000), "/keys?a=b"));
+        assert_eq!(url.secured(), None);
+        let url: JwksUrl = "https://example.com/keys".parse().unwrap();
+        assert_eq!(
+            (url.host_and_port(), url.secured()),
+            (("example.com", 443), Some("example.com"))
+        );
+        let url: JwksUrl = "https://[::1]:8443/keys".parse().unwrap();
+        assert_eq!((url.host_and_port(), url.secured()), (("::1", 8443), Some("::1")));
         let url: JwksUrl = "http://[::1]".parse().unwrap();
         assert_eq!((url.host_and_port(), url.path()), (("::1", 80), "/"));
         for text in [
             "http://example.com/keys",
-            "https://example.com/keys",
+            "https:///keys",
+            "https://me:pw@example.com/keys",
+            "ftp://localhost/keys",
             "http://localhost.evil.example/",
             "http://me:pw@localhost/",
             "/keys",

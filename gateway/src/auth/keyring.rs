@@ -6,13 +6,15 @@ use protocol::limits::TOKEN_BYTES_MAX;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::auth::claims::Expected;
 use crate::auth::key::{Key, Signing};
 use crate::auth::{Claims, TokenFault};
 
-/// Keys, each with its one algorithm.
+/// Keys, each with its one algorithm, and what tokens must say besides.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keyring {
     keys: Vec<Key>,
+    expected: Expected,
 }
 
 /// The part of a token that says how to read it (RFC 7515 section 4.1); `jku`, `jwk`, `x5u` and
@@ -27,7 +29,12 @@ struct Header {
 
 impl Keyring {
     pub(crate) fn new(keys: Vec<Key>) -> Self {
-        Self { keys }
+        Self { keys, expected: Expected::default() }
+    }
+
+    /// The same keys for tokens that say this of themselves.
+    pub(crate) fn expecting(self, expected: Expected) -> Self {
+        Self { expected, ..self }
     }
 
     /// How many keys there are.
@@ -56,7 +63,7 @@ impl Keyring {
             // The header never decides how a key is used: it is only compared.
             if key.signing() == signing {
                 if key.proves(signed, signature) {
-                    return Claims::read(part(payload)?, now_s);
+                    return Claims::read(part(payload)?, &self.expected, now_s);
                 }
                 fault = TokenFault::Signature;
             } else if fault == TokenFault::UnknownKey {

@@ -163,6 +163,13 @@ pub(super) fn file(field: Field<Option<PathBuf>>) -> Kind {
     Kind::one("the name of a file".to_owned(), "", &[Shape::Text], field, parse, show)
 }
 
+/// A text, or nothing.
+pub(super) fn text(says: &'static str, field: Field<Option<String>>) -> Kind {
+    let parse = |text: &str| (!text.is_empty()).then(|| Some(text.to_owned()));
+    let show = |text: &Option<String>| text.as_deref().map(quoted);
+    Kind::one(says.to_owned(), "", &[Shape::Text], field, parse, show)
+}
+
 /// Something that reads itself from a text, or nothing.
 pub(super) fn parsed<T>(says: &'static str, field: Field<Option<T>>) -> Kind
 where

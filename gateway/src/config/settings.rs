@@ -149,9 +149,14 @@ fn jwt() -> Vec<Setting> {
         kind::list("the name of a file, perhaps with the key's id and `=` before it", |c| {
             &mut c.auth.key_files
         });
-    let url = kind::parsed("an address that begins with `http://` and is on this machine", |c| {
-        &mut c.auth.jwks_url
-    });
+    let url = kind::parsed(
+        "an address that begins with `https://`, or with `http://` and is on this machine",
+        |c| &mut c.auth.jwks_url,
+    );
+    let text = |example: &str, key, field, name| Setting {
+        example: example.to_owned(),
+        ..Setting::new(key, kind::text("a text", field), doc(name)).reloadable()
+    };
     vec![
         Setting {
             example: "a-secret-of-at-least-32-random-bytes".to_owned(),
@@ -166,11 +171,22 @@ fn jwt() -> Vec<Setting> {
                 .reloadable()
         },
         Setting {
-            example: "http://127.0.0.1:8000/jwks.json".to_owned(),
+            example: "https://id.example.com/jwks.json".to_owned(),
             ..Setting::new("jwt.jwks_url", url, doc("jwks_url"))
                 .flag("jwks-url", "URL")
                 .reloadable()
         },
+        Setting {
+            example: "/etc/barrage/ca.pem".to_owned(),
+            ..Setting::new(
+                "jwt.jwks_ca_file",
+                kind::file(|c| &mut c.auth.jwks_ca_file),
+                doc("jwks_ca_file"),
+            )
+            .reloadable()
+        },
+        text("https://id.example.com/", "jwt.issuer", |c| &mut c.auth.issuer, "issuer"),
+        text("barrage", "jwt.audience", |c| &mut c.auth.audience, "audience"),
     ]
 }
 

@@ -1,5 +1,8 @@
 //! Who may come in, by what their request says of them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hyper::header::{self, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use hyper::{Request, StatusCode};
 use protocol::refusal::Refusal;
@@ -20,18 +23,18 @@ pub(crate) struct Entry {
     pub(crate) anonymous: Anonymous,
     pub(crate) origins: Vec<Origin>,
     /// Whether tokens can be checked; if not, they are not looked at.
-    pub(crate) tokens: bool,
+    pub(crate) tokens: Arc<AtomicBool>,
 }
 
 impl Entry {
-    pub(crate) fn new(auth: &AuthConfig) -> Self {
+    pub(crate) fn new(auth: &AuthConfig, tokens: Arc<AtomicBool>) -> Self {
         let AuthConfig { anonymous, origins, .. } = auth;
-        Self { anonymous: *anonymous, origins: origins.clone(), tokens: auth.has_keys() }
+        Self { anonymous: *anonymous, origins: origins.clone(), tokens }
     }
 
     pub(super) fn caller<B>(&self, request: &Request<B>, random: [u8; 8]) -> Caller {
         let query = request.uri().query().unwrap_or_default();
-        if self.tokens
+        if self.tokens.load(Ordering::Acquire)
             && let Some(token) = token(request.headers(), query)
         {
             return Caller::Bearer(token);
@@ -111,7 +114,7 @@ mod tests {
     use crate::auth::Right;
 
     fn entry(anonymous: Anonymous) -> Entry {
-        Entry { anonymous, origins: Vec::new(), tokens: true }
+        Entry { anonymous, origins: Vec::new(), tokens: Arc::new(true.into()) }
     }
 
     fn caller(entry: &Entry, uri: &str, header: Option<(&str, &str)>) -> Caller {
@@ -144,7 +147,7 @@ mod tests {
         let viewer = caller(&entry(Anonymous::View), "/ws", None);
         let Caller::Guest(_, grants) = viewer else { panic!("{viewer:?}") };
         assert!(grants.may("any", Right::View) && !grants.may("any", Right::Chat));
-        let keyless = Entry { tokens: false, ..entry(Anonymous::Chat) };
+        let keyless = Entry { tokens: Arc::default(), ..entry(Anonymous::Chat) };
         assert!(matches!(caller(&keyless, "/ws?token=a.b.c", None), Caller::Guest(..)));
         let shown = format!("{:?}", caller(&entry(Anonymous::Refused), "/ws?token=secret", None));
         assert_eq!(shown, "Bearer(Bearer(…))");

@@ -142,6 +142,7 @@ mod tests {
     use super::*;
     use crate::auth::Right;
     use crate::auth::config::Anonymous;
+    use std::sync::Arc;
 
     fn request() -> hyper::http::request::Builder {
         Request::get("/ws?name=%E5%B0%8F%E6%98%8E%00&x=1")
@@ -153,7 +154,7 @@ mod tests {
 
     fn entry(anonymous: Anonymous) -> Entry {
         let origins = vec!["https://example.com".parse().unwrap()];
-        Entry { anonymous, origins, tokens: true }
+        Entry { anonymous, origins, tokens: Arc::new(true.into()) }
     }
 
     fn judged(request: hyper::http::request::Builder) -> Result<Handshake, Refused> {

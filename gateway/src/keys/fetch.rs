@@ -1,4 +1,4 @@
-//! One GET over plain HTTP on this machine.
+//! One GET, through TLS or on this machine.
 
 use std::time::Duration;
 
@@ -9,9 +9,13 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, HOST, USER_AGENT};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::auth::config::JwksUrl;
+use crate::keys::authorities::Authorities;
 
 /// From connecting to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,13 +25,25 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Fetches what is at an address. Follows nowhere else.
 ///
 /// # Errors
-/// No answer in time, not 200, or too large.
-pub(super) async fn get(url: &JwksUrl) -> anyhow::Result<Bytes> {
-    tokio::time::timeout(TIMEOUT, exchange(url)).await.context("no answer in time")?
+/// No answer in time, a certificate that nobody vouches for, not 200, or too large.
+pub(super) async fn get(url: &JwksUrl, authorities: &Authorities) -> anyhow::Result<Bytes> {
+    let got = tokio::time::timeout(TIMEOUT, connect_and_get(url, authorities));
+    got.await.context("no answer in time")?
 }
 
-async fn exchange(url: &JwksUrl) -> anyhow::Result<Bytes> {
+async fn connect_and_get(url: &JwksUrl, authorities: &Authorities) -> anyhow::Result<Bytes> {
     let stream = TcpStream::connect(url.host_and_port()).await.context("cannot connect")?;
+    let Some(name) = url.secured() else { return exchange(url, stream).await };
+    let name = ServerName::try_from(name.to_owned())?;
+    let connector = TlsConnector::from(authorities.client().await?);
+    let stream = connector.connect(name, stream).await.context("the issuer is not trusted")?;
+    exchange(url, stream).await
+}
+
+async fn exchange<Io>(url: &JwksUrl, stream: Io) -> anyhow::Result<Bytes>
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(url.path())
         .header(HOST, url.authority())

@@ -4,11 +4,13 @@
 //! begins with a token of an unknown key waits until whoever makes the keys was asked once more,
 //! so that the first bearer of a new key is let in.
 
+mod authorities;
 mod fetch;
 mod source;
 mod task;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -43,6 +45,7 @@ struct Shared {
     ring: ArcSwap<Keyring>,
     /// Where keys come from; the task notices when it was replaced.
     config: ArcSwap<AuthConfig>,
+    in_use: Arc<AtomicBool>,
     wanted: Notify,
     replaced: Notify,
     looked: watch::Sender<Looked>,
@@ -68,6 +71,7 @@ impl Keys {
         let keys = Self(Arc::new(Shared {
             ring: ArcSwap::from_pointee(ring),
             config: ArcSwap::from_pointee(config.clone()),
+            in_use: Arc::new(config.has_keys().into()),
             wanted: Notify::new(),
             replaced: Notify::new(),
             looked: watch::Sender::new(Looked::default()),
@@ -81,6 +85,11 @@ impl Keys {
     /// The keys of this moment.
     pub(crate) fn ring(&self) -> arc_swap::Guard<Arc<Keyring>> {
         self.0.ring.load()
+    }
+
+    /// Whether there are keys, so that tokens are looked at; a reload may change it.
+    pub(crate) fn in_use(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0.in_use)
     }
 
     /// Judges the token that a connection begins with.

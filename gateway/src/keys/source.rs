@@ -4,9 +4,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::auth::claims::Expected;
 use crate::auth::config::{AuthConfig, JwksUrl, KeyFile};
 use crate::auth::key::Key;
 use crate::auth::{Keyring, jwks};
+use crate::keys::authorities::Authorities;
 use crate::keys::fetch;
 
 /// A key file, in bytes, at most: the largest keys need 1 KiB.
@@ -17,7 +19,9 @@ pub(super) struct Sources {
     secrets: Vec<Key>,
     files: Vec<(KeyFile, Option<Key>)>,
     url: Option<JwksUrl>,
+    authorities: Authorities,
     published: Vec<Key>,
+    expected: Expected,
 }
 
 impl Sources {
@@ -30,7 +34,9 @@ impl Sources {
                 .collect(),
             files: config.key_files.iter().map(|file| (file.clone(), None)).collect(),
             url: config.jwks_url.clone(),
+            authorities: Authorities(config.jwks_ca_file.clone()),
             published: Vec::new(),
+            expected: config.expected(),
         }
     }
 
@@ -41,14 +47,15 @@ impl Sources {
         for (file, key) in &mut self.files {
             *key = old.files.iter().find(|(other, _)| other == file).and_then(|(_, k)| k.clone());
         }
-        if old.url == self.url {
+        if old.url == self.url && old.authorities == self.authorities {
             self.published = std::mem::take(&mut old.published);
         }
     }
 
     pub(super) fn ring(&self) -> Keyring {
         let files = self.files.iter().filter_map(|(_, key)| key.as_ref());
-        Keyring::new(self.secrets.iter().chain(files).chain(&self.published).cloned().collect())
+        let keys = self.secrets.iter().chain(files).chain(&self.published).cloned().collect();
+        Keyring::new(keys).expecting(self.expected.clone())
     }
 
     /// Reads every key file.
@@ -72,7 +79,7 @@ impl Sources {
     /// They cannot be fetched or are none.
     pub(super) async fn fetch(&mut self) -> anyhow::Result<()> {
         if let Some(url) = &self.url {
-            self.published = jwks::read(&fetch::get(url).await?)?;
+            self.published = jwks::read(&fetch::get(url, &self.authorities).await?)?;
         }
         Ok(())
     }

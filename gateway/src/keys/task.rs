@@ -1,5 +1,6 @@
 //! Keeps the keys fresh: looks in time, and at once when somebody asks.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -71,6 +72,7 @@ impl Refresher {
         let ring = self.sources.ring();
         shared.metrics.keys.set(i64::try_from(ring.len()).unwrap_or(i64::MAX));
         shared.ring.store(ring.into());
+        shared.in_use.store(shared.config.load().has_keys(), Ordering::Release);
     }
 
     /// Tells those who wait that everybody was asked, and whether everybody answered.

@@ -8,8 +8,9 @@ use gateway::secret::Secret;
 use serde_json::json;
 
 use crate::support::client::{Dial, TestClient};
+use crate::support::issuer::Issuer;
 use crate::support::tokens::{
-    Issuer, NEXT_SECRET, SECRET, Signer, assert_turned_away, bearer, claims, closed, token,
+    NEXT_SECRET, SECRET, Signer, assert_turned_away, bearer, claims, closed, token,
 };
 use crate::support::{soon, until};
 
@@ -136,6 +137,23 @@ async fn a_reload_brings_secrets_and_withdraws_them() {
     session.assert_lives().await;
     let refresh = json!({ "type": "refresh", "token": of_old });
     session.ask_in_vain(refresh, "unauthorized").await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn the_first_secret_comes_and_the_last_one_goes_without_a_restart() {
+    let gateway = closed(|config| config.auth.secrets.clear()).await;
+    let token = token(&claims("42", &ALL));
+    // Without keys no token is looked at: it is as if there were none.
+    assert_turned_away(&gateway, &token, "unauthorized", 4500).await;
+    assert_eq!(gateway.metric("barrage_token_faults_total", "missing").await, 1.0);
+    gateway.reload(|config| config.auth.secrets = vec![Secret::new(SECRET)]);
+    gateway.until_metric("barrage_keys", "", |keys| keys == 1.0).await;
+    bearer(&gateway, &token).await.join("demo").await;
+    gateway.reload(|config| config.auth.secrets.clear());
+    gateway.until_metric("barrage_keys", "", |keys| keys == 0.0).await;
+    assert_turned_away(&gateway, &token, "unauthorized", 4500).await;
+    assert_eq!(gateway.metric("barrage_token_faults_total", "missing").await, 2.0);
     gateway.end().await;
 }
 

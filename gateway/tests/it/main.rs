@@ -25,6 +25,7 @@ mod drain_crowd;
 mod handshakes;
 mod hostile;
 mod joining;
+mod jwks;
 mod keys;
 mod limits;
 mod slow;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gateway::config::Anonymous;
+use gateway::config::{Anonymous, Rate};
 use gateway::secret::Secret;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::support::stream::{Ask, EventClient};
 use crate::support::tokens::{
     NEXT_SECRET, SECRET, Signer, assert_turned_away, bearer, claims, closed, now_s, token,
 };
-use crate::support::{http, soon};
+use crate::support::{http, soon, until};
 
 const ALL: [&str; 2] = ["view", "chat"];
 
@@ -229,6 +229,67 @@ async fn pages_of_other_origins_are_refused_before_the_upgrade() {
         let answer = http::request(gateway.public, "GET", path, &[("Origin", other)], b"").await;
         answer.assert_refused(403, "forbidden");
     }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_user_holds_sixteen_connections_wherever_they_come_from() {
+    let gateway = closed(|_| {}).await;
+    let mine = token(&claims("42", &ALL));
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(bearer(&gateway, &mine).await);
+    }
+    // A fresh token is no new user.
+    let again = Signer::Secret(SECRET).sign(&claims("42", &["view"]));
+    let path = format!("/ws?token={again}");
+    let dial = || TestClient::try_dial(gateway.public, Dial { path: &path, ..Dial::default() });
+    let mut over = dial().await.expect("an upgrade");
+    assert_eq!(over.ends().await, Some(4504));
+    assert!(over.memory.messages.is_empty(), "{:?}", over.memory.messages);
+    assert_eq!(gateway.metric("barrage_closes_total", "too_many_connections").await, 1.0);
+    bearer(&gateway, &token(&claims("43", &ALL))).await.assert_lives().await;
+    for client in &mut held {
+        client.assert_lives().await;
+    }
+    // Whoever goes makes room.
+    held.pop().unwrap().close().await;
+    until("a place", || async {
+        let mut client = dial().await.ok()?;
+        while !client.memory.ended && client.memory.first("welcome").is_none() {
+            client.read().await;
+        }
+        client.memory.first("welcome").map(drop)
+    })
+    .await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn connections_of_a_user_share_what_the_user_may_publish() {
+    let gateway = closed(|config| {
+        config.session.publishes = Rate { burst: 5, period: Duration::from_secs(60) };
+    })
+    .await;
+    let mine = token(&claims("42", &ALL));
+    let mut devices = Vec::new();
+    for _ in 0..5 {
+        let mut device = bearer(&gateway, &mine).await;
+        device.join("demo").await;
+        device.publish("demo", "hi").await;
+        devices.push(device);
+    }
+    // A new connection brings nothing new, and neither does leaving.
+    drop(devices.pop());
+    let mut another = bearer(&gateway, &mine).await;
+    another.join("demo").await;
+    for device in devices.iter_mut().chain([&mut another]) {
+        let refused = device.ask_in_vain(publish("demo"), "rate_limited").await;
+        assert!(refused["retry_after_ms"].as_u64().unwrap() > 0, "{refused}");
+    }
+    let mut other = bearer(&gateway, &token(&claims("43", &ALL))).await;
+    other.join("demo").await;
+    other.publish("demo", "hi").await;
     gateway.end().await;
 }
 

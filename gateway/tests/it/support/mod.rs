@@ -10,6 +10,7 @@ pub(crate) mod files;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod issuer;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod raw;

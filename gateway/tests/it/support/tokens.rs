@@ -1,8 +1,5 @@
-//! Tokens, and an issuer that publishes its keys.
+//! Tokens, and gateways that ask for them.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gateway::config::Config;
@@ -10,10 +7,6 @@ use gateway::secret::Secret;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use super::client::{Dial, TestClient};
 use super::gateway::TestGateway;
@@ -69,7 +62,8 @@ impl Signer {
         encode(&header, claims, &key).unwrap()
     }
 
-    fn jwk(self) -> Value {
+    /// The public key, as an issuer publishes it.
+    pub(crate) fn jwk(self) -> Value {
         let (algorithm, key, kid) = self.parts();
         let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&key, algorithm).unwrap());
         jwk.as_mut().unwrap()["kid"] = json!(kid);
@@ -116,73 +110,4 @@ pub(crate) async fn assert_turned_away(gateway: &TestGateway, token: &str, code:
     assert_eq!(client.ends().await, Some(close), "{token}");
     let told: Vec<_> = client.memory.messages.iter().map(|m| (&m["type"], &m["code"])).collect();
     assert_eq!(told, [(&json!("error"), &json!(code))], "{token}");
-}
-
-/// Publishes keys over HTTP.
-pub(crate) struct Issuer {
-    pub(crate) address: SocketAddr,
-    body: watch::Sender<Option<String>>,
-    asked: Arc<AtomicUsize>,
-    task: JoinHandle<()>,
-}
-
-impl Issuer {
-    pub(crate) async fn start(keys: &[Signer]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (body, bodies) = watch::channel(None);
-        let asked = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(serve(listener, bodies, Arc::clone(&asked)));
-        let issuer = Self { address, body, asked, task };
-        issuer.publish(keys);
-        issuer
-    }
-
-    /// Publishes these keys from now on.
-    pub(crate) fn publish(&self, keys: &[Signer]) {
-        let keys: Vec<_> = keys.iter().map(|key| key.jwk()).collect();
-        self.body.send_replace(Some(json!({ "keys": keys }).to_string()));
-    }
-
-    /// Answers 500 from now on.
-    pub(crate) fn fail(&self) {
-        self.body.send_replace(None);
-    }
-
-    /// How often it was asked.
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}/keys", self.address)
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn serve(
-    listener: TcpListener,
-    body: watch::Receiver<Option<String>>,
-    asked: Arc<AtomicUsize>,
-) {
-    while let Ok((mut stream, _)) = listener.accept().await {
-        asked.fetch_add(1, Ordering::SeqCst);
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                break;
-            }
-        }
-        let body = body.borrow().clone();
-        let status = if body.is_some() { "200 OK" } else { "500 Internal Server Error" };
-        let body = body.unwrap_or_default();
-        let length = body.len();
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
-        let _ = stream.write_all(answer.as_bytes()).await;
-    }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::auth::claims::Expected;
 
 fn verify(payload: &Value) -> Result<Claims, TokenFault> {
     let signer = Signer::Secret(SECRET);
@@ -36,6 +37,28 @@ fn a_token_must_end_and_say_who_it_is() {
     }
     for payload in [json!([]), json!("x"), json!(null)] {
         assert_eq!(verify(&payload), Err(TokenFault::Malformed), "{payload}");
+    }
+}
+
+#[test]
+fn an_issuer_and_an_audience_that_are_expected_must_be_named() {
+    let verify = |expected: &Expected, claim: &str, value: Value| {
+        let signer = Signer::Secret(SECRET);
+        let mut payload = payload();
+        payload[claim] = value;
+        let ring = ring([signer.public(None)]).expecting(expected.clone());
+        ring.verify(&signer.mint(None, &payload), NOW_S)
+    };
+    let issuer = Expected { issuer: Some("me".to_owned()), ..Expected::default() };
+    assert!(verify(&issuer, "iss", json!("me")).is_ok());
+    for other in [json!("ME"), json!(["me"]), json!(null), json!("me ")] {
+        assert!(is_wrong(&verify(&issuer, "iss", other.clone())), "{other}");
+    }
+    let audience = Expected { audience: Some("us".to_owned()), ..Expected::default() };
+    assert!(verify(&audience, "aud", json!("us")).is_ok());
+    assert!(verify(&audience, "aud", json!(["them", "us"])).is_ok());
+    for other in [json!("them"), json!(["them"]), json!([]), json!(null), json!({ "us": 1 })] {
+        assert!(is_wrong(&verify(&audience, "aud", other.clone())), "{other}");
     }
 }
 
