@@ -1,6 +1,10 @@
 //! What `Faulty` does to a broker, and that it does the same for the same seed.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +20,7 @@ use tokio::time::{Instant, timeout};
 
 const EVERYTHING: Faults = Faults {
     loss_permille: 50,
+    told_loss_permille: 50,
     duplication_permille: 50,
     reorder_permille: 50,
     delay_ms_max: 20,
@@ -87,10 +92,11 @@ impl Rig {
         let mut arrived = Vec::new();
         let quiet = Duration::from_secs(10);
         while let Ok(Some((_, delivery))) = timeout(quiet, self.deliveries.rooms.recv()).await {
-            let RoomDelivery::Entry { entry, .. } = delivery else {
-                panic!("expected an entry, got {delivery:?}");
-            };
-            arrived.push((since.elapsed(), entry.seq));
+            match delivery {
+                RoomDelivery::Entry { entry, .. } => arrived.push((since.elapsed(), entry.seq)),
+                RoomDelivery::Lost { .. } => {}
+                other => panic!("expected an entry, got {other:?}"),
+            }
         }
         arrived
     }
@@ -126,8 +132,8 @@ async fn same_seed_gives_same_faults_at_same_times_and_another_seed_gives_others
     let other = scene(43).await;
     assert_ne!(other.0, first.0);
     assert_ne!(other.1, first.1);
-    let Injected { lost, duplicated, reordered, delayed, refused, acks_lost } = first.2;
-    for happened in [lost, duplicated, reordered, refused, acks_lost] {
+    let Injected { lost, told_lost, duplicated, reordered, delayed, refused, acks_lost } = first.2;
+    for happened in [lost, told_lost, duplicated, reordered, refused, acks_lost] {
         assert!((5..=50).contains(&happened), "about 25 of 500: {:?}", first.2);
     }
     assert!(delayed > 300, "{delayed}");
@@ -156,6 +162,31 @@ async fn lost_entries_are_missing_from_the_deliveries_but_not_from_the_log() {
         panic!("expected all entries, got {fetched:?}");
     };
     assert_eq!(entries.len(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_that_cannot_be_had_are_told_in_their_place() {
+    let mut rig = Rig::new(1, Faults { told_loss_permille: 300, ..Faults::default() });
+    rig.open().await;
+    rig.publish(100).await;
+    let (mut last, mut told) = (0, 0);
+    while last < 100 {
+        let (_, delivery) = rig.deliveries.rooms.recv().await.unwrap();
+        last = match delivery {
+            RoomDelivery::Entry { entry, .. } => {
+                assert_eq!(entry.prev, last);
+                entry.seq
+            }
+            RoomDelivery::Lost { upto, events } => {
+                assert_eq!((upto, events), (last + 1, 1));
+                told += 1;
+                upto
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(told, rig.control.injected().told_lost);
+    assert!((20..=45).contains(&told), "about 30 of 100: {told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Faults {
     /// Entries that are never delivered. They are in the log, so a fetch finds them.
     pub loss_permille: u16,
+    /// Entries that cannot be had: a `Lost` stands for each, in its place.
+    pub told_loss_permille: u16,
     /// Entries that are delivered twice, the second time up to 4 entries of the room later.
     pub duplication_permille: u16,
     /// Entries that up to 4 later entries of their room overtake. If as many do not come within
@@ -28,6 +30,8 @@ pub struct Faults {
 pub struct Injected {
     /// Entries not delivered.
     pub lost: u64,
+    /// Entries that a `Lost` stands for.
+    pub told_lost: u64,
     /// Entries delivered twice.
     pub duplicated: u64,
     /// Entries held back for others to overtake.
@@ -44,6 +48,7 @@ pub struct Injected {
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) lost: AtomicU64,
+    pub(super) told_lost: AtomicU64,
     pub(super) duplicated: AtomicU64,
     pub(super) reordered: AtomicU64,
     pub(super) delayed: AtomicU64,
@@ -56,6 +61,7 @@ impl Tally {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Injected {
             lost: read(&self.lost),
+            told_lost: read(&self.told_lost),
             duplicated: read(&self.duplicated),
             reordered: read(&self.reordered),
             delayed: read(&self.delayed),

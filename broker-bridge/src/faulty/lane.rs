@@ -24,6 +24,8 @@ const HELD_MAX: usize = 64;
 pub(super) struct Fate {
     /// It never arrives.
     pub(super) is_lost: bool,
+    /// It never arrives, and the gateway is told so.
+    pub(super) is_told_lost: bool,
     /// How long it is on its way, with everything behind it.
     pub(super) delay_ms: u64,
     /// How many later entries of its room arrive before it.
@@ -42,8 +44,10 @@ impl Fate {
             (dice.happens(faults.reorder_permille), 1 + dice.up_to(OVERTAKEN_BY_MAX - 1));
         let (is_copied, after) =
             (dice.happens(faults.duplication_permille), dice.up_to(OVERTAKEN_BY_MAX));
+        let is_told_lost = dice.happens(faults.told_loss_permille) && !is_lost;
         Self {
             is_lost,
+            is_told_lost,
             delay_ms,
             overtaken_by: if is_overtaken { by } else { 0 },
             copy_after: is_copied.then_some(after),

@@ -127,8 +127,8 @@ impl Shared {
 
     /// Puts a delivery into the lane, and counts what happened to it there.
     fn route(&self, lane: &mut Lane, room: RoomId, delivery: RoomDelivery, now_ms: u64) {
-        let seq = match &delivery {
-            RoomDelivery::Entry { entry, .. } => entry.seq,
+        let (seq, events) = match &delivery {
+            RoomDelivery::Entry { entry, .. } => (entry.seq, entry.events.len() as u64),
             RoomDelivery::Opened { .. }
             | RoomDelivery::Live { .. }
             | RoomDelivery::Lost { .. }
@@ -138,6 +138,10 @@ impl Shared {
         };
         let dice = Dice::for_entry(self.seed, &room, seq);
         let fate = Fate::roll(dice, &self.faults.borrow());
+        count(&self.tally.told_lost, fate.is_told_lost);
+        if fate.is_told_lost {
+            return lane.put(room, RoomDelivery::Lost { upto: seq, events }, now_ms);
+        }
         let fate = lane.put_entry(room, delivery, fate, now_ms);
         count(&self.tally.lost, fate.is_lost);
         count(&self.tally.delayed, fate.delay_ms > 0);

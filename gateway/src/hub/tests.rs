@@ -3,6 +3,7 @@
 mod busy;
 mod metrics;
 mod rooms;
+mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -33,7 +33,8 @@ fn put(lane: &mut Lane, fates: impl IntoIterator<Item = Fate>) {
     }
 }
 
-const FINE: Fate = Fate { is_lost: false, delay_ms: 0, overtaken_by: 0, copy_after: None };
+const FINE: Fate =
+    Fate { is_lost: false, is_told_lost: false, delay_ms: 0, overtaken_by: 0, copy_after: None };
 
 #[test]
 fn what_nothing_happens_to_passes_at_once_and_in_order() {
@@ -115,6 +116,7 @@ fn fate() -> impl Strategy<Value = Fate> {
             delay_ms,
             overtaken_by,
             copy_after,
+            ..FINE
         },
     )
 }
