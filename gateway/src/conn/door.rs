@@ -9,7 +9,6 @@ use protocol::to_client::{Limits, ServerMessage};
 use crate::auth::{Claims, Grants, TokenFault};
 use crate::client::session::SessionRules;
 use crate::conn::context::Context;
-use crate::conn::discard;
 use crate::shard::{Control, Socket};
 
 /// Who is at the door.
@@ -77,4 +76,17 @@ pub(super) fn welcome(context: &Context, user: &User) -> Vec<u8> {
         limits,
     }
     .render()
+}
+
+/// Reads on until the socket ends, so that the close frame is not lost to a reset.
+pub(super) async fn discard(socket: &Socket) {
+    let mut into = [0; 512];
+    while socket.readable().await.is_ok() {
+        match socket.try_read(&mut into) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
 }

@@ -32,7 +32,7 @@ use crate::client::session::{Effect, NOT_ANY_MORE, Session};
 use crate::client::{Form, Seat};
 use crate::conn::acks::AwaitedAck;
 use crate::conn::context::Context;
-use crate::conn::door::{turn_away, welcome, who};
+use crate::conn::door::{discard, turn_away, welcome, who};
 use crate::conn::reader::{Carry, Client, Inbound, Next, Read};
 use crate::doorman::Pass;
 use crate::hub::HubCommand;
@@ -221,19 +221,6 @@ impl Conn {
             Action::Refuse { id, room, refusal } => {
                 context.refuse(self.address, id, room.as_ref(), &refusal).await;
             }
-        }
-    }
-}
-
-/// Reads on until the socket ends, so that the close frame is not lost to a reset.
-async fn discard(socket: &Socket) {
-    let mut into = [0; 512];
-    while socket.readable().await.is_ok() {
-        match socket.try_read(&mut into) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
         }
     }
 }

@@ -255,7 +255,7 @@ async fn viewers_of_event_streams_share_the_bytes_of_an_answer() {
         let sink = stage.handover.leave(ClientSink::Events(Rc::new(stream)));
         let (answer, address) = oneshot::channel();
         let user = UserId::parse(user).unwrap();
-        stage.control(Control::Attach { sink, user, answer });
+        stage.control(Control::Attach { sink, user, first: None, answer });
         let address = address.await.unwrap();
         stage.control(Control::Expect { address, room: room.clone(), seat });
         joins.push(Join { address, seat, id: None, since: None, history: 0 });
