@@ -8,11 +8,13 @@
 //! above it sees rooms, entries and events.
 //!
 //! [`embedded`] keeps the log in this process: a single node needs nothing else, and several
-//! nodes on one [`embedded::Bus`] are a cluster without a network.
+//! nodes on one [`embedded::Bus`] are a cluster without a network. [`nats`] is the fabric of several
+//! nodes.
 
 pub mod embedded;
 #[cfg(feature = "testing")]
 pub mod faulty;
+pub mod nats;
 mod nodes;
 mod stats;
 

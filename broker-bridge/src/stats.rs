@@ -8,6 +8,10 @@ pub struct Stats {
     published: AtomicU64,
     busy: AtomicU64,
     dropped: AtomicU64,
+    unstored: AtomicU64,
+    received: AtomicU64,
+    lost: AtomicU64,
+    holes: AtomicU64,
 }
 
 impl Stats {
@@ -24,6 +28,42 @@ impl Stats {
     /// Payloads sent to an address whose node does not exist (any more).
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Events that went out live, since their log did not take them.
+    pub fn unstored(&self) -> u64 {
+        self.unstored.load(Ordering::Relaxed)
+    }
+
+    /// Events delivered to this node.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Events that could not be delivered to this node, as far as is known.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Entries that came with something missing before them.
+    pub fn holes(&self) -> u64 {
+        self.holes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_unstored(&self, events: u64) {
+        self.unstored.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_received(&self, events: u64) {
+        self.received.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_lost(&self, events: u64) {
+        self.lost.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_hole(&self) {
+        self.holes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_published(&self) {

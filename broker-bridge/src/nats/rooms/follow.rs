@@ -1,0 +1,253 @@
+//! One room's log as this node follows it, as a machine: order, repeats, holes and losses.
+//!
+//! In: stored and live batches as they arrive, what was fetched, the decision to give up. Out:
+//! deliveries in the order of the log, each linked to the one before.
+//!
+//! Every stored batch names the one before it in its room. If that one is not behind us yet,
+//! there is a hole: what is behind it waits while the hole is fetched. Every batch also tells how
+//! many events its publisher had put into the room before, so whatever is missing of a publisher
+//! is known with its next batch, on whichever lane.
+
+use std::collections::VecDeque;
+
+use protocol::cursor::{Cursor, Epoch, Seq};
+use protocol::envelope::Batch;
+use protocol::ids::BootId;
+
+use crate::{Entry, RoomDelivery};
+
+/// Batches behind a hole that wait; more are fetched with the hole.
+const PARKED_MAX: usize = 256;
+/// Batches remembered, to know repeats: a minute of a busy room.
+const SEEN_MAX: usize = 1_000;
+
+/// A batch that the log holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) seq: Seq,
+    /// The last one of the room when it was stored; 0 if there was none any more.
+    pub(super) prev: Seq,
+    pub(super) batch: Batch,
+}
+
+/// What is to be done about a batch that has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing: it is delivered, or known.
+    Done,
+    /// Something before it is missing: fetch what comes after [`Follow::last`].
+    Hole,
+    /// It is behind us and yet new: the log may be another one.
+    Suspect,
+}
+
+/// The state of one open room.
+#[derive(Debug)]
+pub(super) struct Follow {
+    epoch: Epoch,
+    last: Seq,
+    parked: VecDeque<Stored>,
+    /// How far the log is known to go.
+    known: Seq,
+    seen: VecDeque<(BootId, u64)>,
+    /// How many events each publisher had put into the room after its last batch.
+    told: Vec<(BootId, u64)>,
+}
+
+impl Follow {
+    /// Follows a log from its head on, knowing its newest batches.
+    pub(super) fn open(head: Cursor, recent: &[Stored]) -> Self {
+        let mut follow = Self {
+            epoch: head.epoch,
+            last: head.seq,
+            parked: VecDeque::new(),
+            known: head.seq,
+            seen: VecDeque::new(),
+            told: Vec::new(),
+        };
+        for stored in recent {
+            follow.remember(&stored.batch);
+            follow.count(&stored.batch);
+        }
+        follow
+    }
+
+    /// The numbering.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The last entry delivered.
+    pub(super) fn last(&self) -> Seq {
+        self.last
+    }
+
+    /// Whether something before what is known is missing.
+    pub(super) fn has_hole(&self) -> bool {
+        self.known > self.last
+    }
+
+    /// The log is known to go so far.
+    pub(super) fn learn(&mut self, seq: Seq) -> Verdict {
+        self.known = self.known.max(seq);
+        if self.has_hole() { Verdict::Hole } else { Verdict::Done }
+    }
+
+    /// A stored batch has arrived.
+    pub(super) fn stored(&mut self, stored: Stored, out: &mut Vec<RoomDelivery>) -> Verdict {
+        if stored.seq <= self.last {
+            let is_known = self.has_seen(&stored.batch);
+            return if is_known { Verdict::Done } else { Verdict::Suspect };
+        }
+        if stored.prev <= self.last {
+            self.append(stored, out);
+            self.unpark(out);
+            return self.learn(0);
+        }
+        self.known = self.known.max(stored.seq);
+        if self.parked.len() < PARKED_MAX
+            && self.parked.back().is_none_or(|last| last.seq < stored.seq)
+        {
+            self.parked.push_back(stored);
+        }
+        Verdict::Hole
+    }
+
+    /// What the stream holds after the last entry, in order, has been fetched.
+    pub(super) fn fetched(&mut self, batches: Vec<Stored>, out: &mut Vec<RoomDelivery>) -> Verdict {
+        for stored in batches {
+            self.unpark(out);
+            if stored.seq <= self.last {
+                continue;
+            }
+            // What is parked knows what came before it, what is fetched does not.
+            if let Some(first) = self.parked.front()
+                && first.seq <= stored.seq
+            {
+                self.skip_hole(out);
+            }
+            if stored.seq > self.last {
+                self.append(stored, out);
+            }
+        }
+        self.unpark(out);
+        self.learn(0)
+    }
+
+    /// The hole cannot be filled: goes on behind it.
+    pub(super) fn give_up(&mut self, out: &mut Vec<RoomDelivery>) {
+        while !self.parked.is_empty() {
+            self.skip_hole(out);
+        }
+        if self.has_hole() {
+            self.last = self.known;
+            out.push(RoomDelivery::Lost { upto: self.last, events: 0 });
+        }
+    }
+
+    /// A batch that no log holds has arrived.
+    pub(super) fn live(&mut self, batch: Batch, out: &mut Vec<RoomDelivery>) {
+        if self.has_seen(&batch) || self.is_late(&batch) {
+            return;
+        }
+        self.remember(&batch);
+        self.tell_lost(&batch, self.last, out);
+        out.push(RoomDelivery::Live { origin_ms: batch.origin_ms, events: batch.events.into() });
+    }
+
+    /// A publisher is gone: nothing more of it will come.
+    pub(super) fn forget(&mut self, publisher: BootId) {
+        self.told.retain(|(boot, _)| *boot != publisher);
+    }
+
+    fn append(&mut self, stored: Stored, out: &mut Vec<RoomDelivery>) {
+        let Stored { seq, batch, .. } = stored;
+        let origin_ms = batch.origin_ms;
+        let events = if self.has_seen(&batch) {
+            // It went out live before. Its place in the log is kept, without its events.
+            Vec::new()
+        } else {
+            self.remember(&batch);
+            self.tell_lost(&batch, self.last, out);
+            batch.events
+        };
+        let entry = Entry { seq, prev: self.last, origin_ms, events: events.into() };
+        out.push(RoomDelivery::Entry { epoch: self.epoch, entry });
+        self.last = seq;
+        self.known = self.known.max(seq);
+    }
+
+    /// Delivers what is parked, as far as it is linked to what was delivered.
+    fn unpark(&mut self, out: &mut Vec<RoomDelivery>) {
+        while let Some(first) = self.parked.front()
+            && first.prev <= self.last
+        {
+            let stored = self.parked.pop_front().expect("looked at above");
+            if stored.seq > self.last {
+                self.append(stored, out);
+            }
+        }
+    }
+
+    /// Tells that what lies before the first parked batch is lost, and delivers that one.
+    fn skip_hole(&mut self, out: &mut Vec<RoomDelivery>) {
+        let Some(first) = self.parked.pop_front() else { return };
+        if first.seq <= self.last {
+            return;
+        }
+        if first.prev > self.last {
+            self.last = first.prev;
+            let events = if self.has_seen(&first.batch) { 0 } else { self.count(&first.batch) };
+            out.push(RoomDelivery::Lost { upto: first.prev, events });
+        }
+        self.append(first, out);
+    }
+
+    fn tell_lost(&mut self, batch: &Batch, upto: Seq, out: &mut Vec<RoomDelivery>) {
+        let events = self.count(batch);
+        if events > 0 {
+            out.push(RoomDelivery::Lost { upto, events });
+        }
+    }
+
+    /// Notes a batch, and returns how many events of its publisher are missing before it.
+    fn count(&mut self, batch: &Batch) -> u64 {
+        let next = batch.first + batch.events.len() as u64;
+        match self.told.iter_mut().find(|(boot, _)| *boot == batch.from) {
+            None => {
+                self.told.push((batch.from, next));
+                0
+            }
+            // A publisher that has forgotten the room counts from 0 again.
+            Some((_, told)) if batch.first == 0 => {
+                *told = next;
+                0
+            }
+            Some((_, told)) => {
+                let missing = batch.first.saturating_sub(*told);
+                *told = next.max(*told);
+                missing
+            }
+        }
+    }
+
+    /// Whether the events of a live batch were told as lost already, when a later one overtook it.
+    fn is_late(&self, batch: &Batch) -> bool {
+        let told = self.told.iter().find(|(boot, _)| *boot == batch.from);
+        batch.first > 0 && told.is_some_and(|(_, told)| batch.first < *told)
+    }
+
+    fn has_seen(&self, batch: &Batch) -> bool {
+        self.seen.iter().rev().any(|seen| *seen == (batch.from, batch.counter))
+    }
+
+    fn remember(&mut self, batch: &Batch) {
+        if self.seen.len() == SEEN_MAX {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((batch.from, batch.counter));
+    }
+}
+
+#[cfg(test)]
+mod tests;

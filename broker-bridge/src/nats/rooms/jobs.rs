@@ -1,0 +1,199 @@
+//! What has to be asked of the streams, and what becomes of the answers.
+
+use ahash::AHashMap;
+use async_nats::Message;
+use protocol::cursor::Seq;
+use protocol::ids::RoomId;
+use protocol::subject::StreamIndex;
+use tokio::time::sleep;
+
+use super::super::ask::AskError;
+use super::follow::Stored;
+use super::history::{After, Historian, Standing, sequence, stored_subject};
+use super::{AGAIN_AFTER, Rooms, stream_of};
+
+/// Questions under way at once.
+pub(super) const JOBS_MAX: usize = 16;
+
+/// Something to be asked.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    /// Where rooms of one stream stand that have just been subscribed.
+    Open { stream: StreamIndex, rooms: Vec<RoomId> },
+    /// The newest batches of a room that has any.
+    Recent { room: RoomId, standing: Standing, last: Box<Message> },
+    /// What a room missed.
+    Fill { room: RoomId },
+    /// What came after a cursor.
+    Fetch { room: RoomId, after: Seq },
+    /// Whether the rooms of a stream have everything up to its end.
+    Audit { stream: StreamIndex, from: Seq },
+}
+
+/// The answer to a job.
+pub(super) enum Done {
+    Opened { job: Job, found: Result<(Standing, Vec<Message>), AskError> },
+    Recent { job: Job, found: Result<Vec<Stored>, AskError> },
+    Filled { room: RoomId, found: Result<Option<Vec<Stored>>, AskError> },
+    Fetched { room: RoomId, after: Seq, found: Result<After, AskError> },
+    Audited { stream: StreamIndex, found: Result<(Standing, Vec<Message>), AskError> },
+    /// A job to be tried again now.
+    Again(Job),
+}
+
+impl Job {
+    /// Asks. `subjects` are those of the rooms to audit, `last` is where a room to fill stands.
+    pub(super) async fn run(self, historian: Historian, subjects: Vec<String>, last: Seq) -> Done {
+        match &self {
+            Self::Open { stream, rooms } => {
+                let subjects: Vec<String> =
+                    rooms.iter().map(|room| historian.namespace.log(room)).collect();
+                let found = open(&historian, *stream, &subjects).await;
+                Done::Opened { found, job: self }
+            }
+            Self::Recent { room, last, .. } => {
+                let subject = historian.namespace.log(room);
+                let found = historian.recent(stream_of(room), &subject, last).await;
+                Done::Recent { found, job: self }
+            }
+            Self::Fill { room } => {
+                let subject = historian.namespace.log(room);
+                let found = historian.from(stream_of(room), &subject, last + 1).await;
+                Done::Filled { found, room: room.clone() }
+            }
+            Self::Fetch { room, after } => {
+                let subject = historian.namespace.log(room);
+                let found = historian.after(stream_of(room), &subject, *after).await;
+                Done::Fetched { found, room: room.clone(), after: *after }
+            }
+            Self::Audit { stream, from } => {
+                let found = audit(&historian, *stream, &subjects, *from).await;
+                Done::Audited { found, stream: *stream }
+            }
+        }
+    }
+
+    /// The same job, a little later.
+    async fn later(self) -> Done {
+        sleep(AGAIN_AFTER).await;
+        Done::Again(self)
+    }
+}
+
+/// Waits until the subscriptions are active, then asks where the stream and the rooms stand.
+async fn open(
+    historian: &Historian,
+    stream: StreamIndex,
+    subjects: &[String],
+) -> Result<(Standing, Vec<Message>), AskError> {
+    historian.asker.barrier().await?;
+    let standing = historian.standing(stream, None).await?;
+    Ok((standing, historian.lasts(stream, subjects, 0).await?))
+}
+
+async fn audit(
+    historian: &Historian,
+    stream: StreamIndex,
+    subjects: &[String],
+    from: Seq,
+) -> Result<(Standing, Vec<Message>), AskError> {
+    let standing = historian.standing(stream, None).await?;
+    // A stream that has gone back to before what was seen is another one: everything is new.
+    let from = if standing.last < from { 0 } else { from };
+    Ok((standing, historian.lasts(stream, subjects, from + 1).await?))
+}
+
+impl Rooms {
+    /// Takes the answer to a job.
+    pub(super) async fn finish(&mut self, done: Done) {
+        match done {
+            Done::Again(job) => self.queued.push_back(job),
+            Done::Opened { job, found } => match found {
+                Ok((standing, lasts)) => self.place(job, standing, lasts),
+                Err(error) => self.retry(job, &error),
+            },
+            Done::Recent { job, found } => match (found, job) {
+                (Ok(recent), Job::Recent { room: id, standing, .. }) => {
+                    if let Some(room) = self.rooms.get_mut(&id) {
+                        room.open(&id, standing, recent, &mut self.out);
+                    }
+                }
+                (Err(error), job) => self.retry(job, &error),
+                (Ok(_), _) => {}
+            },
+            Done::Filled { room: id, found } => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    match found {
+                        Ok(None) => {
+                            // More than can be made up for: the room begins anew.
+                            room.reopen();
+                            let stream = stream_of(&id);
+                            self.queued.push_back(Job::Open { stream, rooms: vec![id] });
+                        }
+                        Ok(found) => room.filled(&id, found, &mut self.out),
+                        Err(_) => room.filled(&id, None, &mut self.out),
+                    }
+                }
+            }
+            Done::Fetched { room: id, after, found } => {
+                if let Some(room) = self.rooms.get_mut(&id)
+                    && room.answer(&id, after, found.as_ref().ok(), &mut self.out)
+                {
+                    self.running.push(Box::pin(Job::Fetch { room: id, after }.later()));
+                }
+            }
+            Done::Audited { stream, found } => match found {
+                Ok((standing, lasts)) => self.audited(stream, standing, &lasts),
+                Err(error) => tracing::debug!(%error, "a stream could not be compared"),
+            },
+        }
+    }
+
+    /// Opens the rooms that hold nothing; those that do are asked for their newest.
+    fn place(&mut self, job: Job, standing: Standing, lasts: Vec<Message>) {
+        let Job::Open { rooms, .. } = job else { return };
+        let mut lasts: AHashMap<String, Message> = lasts
+            .into_iter()
+            .filter_map(|last| Some((stored_subject(&last)?.to_owned(), last)))
+            .collect();
+        for id in rooms {
+            let Some(room) = self.rooms.get_mut(&id) else { continue };
+            match lasts.remove(&self.ground.namespace.log(&id)) {
+                None => room.open(&id, standing, Vec::new(), &mut self.out),
+                Some(last) => {
+                    let last = Box::new(last);
+                    self.queued.push_back(Job::Recent { room: id, standing, last });
+                }
+            }
+        }
+    }
+
+    fn retry(&mut self, job: Job, error: &AskError) {
+        tracing::debug!(%error, "a room could not be opened yet");
+        self.running.push(Box::pin(job.later()));
+    }
+
+    /// Rooms that are behind catch up; those of another numbering begin anew.
+    fn audited(&mut self, stream: StreamIndex, standing: Standing, lasts: &[Message]) {
+        self.audited[stream.number()] = standing.last;
+        let mut renumbered = Vec::new();
+        for (id, room) in &mut self.rooms {
+            let is_another = room.position().is_some_and(|(epoch, _)| epoch != standing.epoch);
+            if stream_of(id) == stream && is_another {
+                room.reopen();
+                renumbered.push(id.clone());
+            }
+        }
+        if !renumbered.is_empty() {
+            tracing::warn!(stream = stream.number(), "the log is numbered anew");
+            self.queued.push_back(Job::Open { stream, rooms: renumbered });
+        }
+        for last in lasts {
+            let (Some(subject), Some(seq)) = (stored_subject(last), sequence(last)) else { continue };
+            let Ok(id) = self.ground.namespace.room(subject) else { continue };
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.learn(seq);
+            }
+        }
+    }
+}

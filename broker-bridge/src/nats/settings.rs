@@ -1,0 +1,135 @@
+//! Rooms' settings, in a bucket of the server: kept there, watched by every node.
+
+use std::time::Duration;
+
+use ahash::AHashMap;
+use async_nats::jetstream::context::Context;
+use async_nats::jetstream::kv::{Config as Bucket, Operation, Store};
+use async_nats::jetstream::stream::StorageType;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use protocol::ids::RoomId;
+use protocol::subject::{Namespace, parse_room_key, room_key};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::publisher::Answer;
+use crate::{Ack, PublishError, SETTINGS_BYTES_MAX};
+
+/// Changes kept of each room: watchers that are a little late see them all.
+const HISTORY: i64 = 16;
+/// Watches are renewed so often, in case one has gone quiet.
+const RENEW_EVERY: Duration = Duration::from_secs(300);
+/// How long a change may take to be kept.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A change that a node wants.
+pub(super) type Put = (RoomId, Option<Bytes>, Answer);
+/// What the gateway is told.
+pub(super) type Told = mpsc::Sender<(RoomId, Option<Bytes>)>;
+
+/// Opens the bucket, or makes it.
+pub(super) async fn open(
+    context: &Context,
+    namespace: &Namespace,
+    replicas: usize,
+) -> Result<Store, String> {
+    let bucket = namespace.settings_bucket();
+    if let Ok(store) = context.get_key_value(&bucket).await {
+        return Ok(store);
+    }
+    let wanted = Bucket {
+        bucket: bucket.clone(),
+        description: "Settings of Barrage's rooms".to_owned(),
+        max_value_size: i32::try_from(SETTINGS_BYTES_MAX).expect("a page"),
+        history: HISTORY,
+        storage: StorageType::File,
+        num_replicas: replicas,
+        ..Bucket::default()
+    };
+    match context.create_key_value(wanted).await {
+        Ok(store) => Ok(store),
+        // Somebody else was faster.
+        Err(error) => context.get_key_value(&bucket).await.map_err(|_| error.to_string()),
+    }
+}
+
+/// Keeps changes and tells them, until the queue is closed.
+pub(super) async fn run(
+    mut opened: watch::Receiver<Option<Store>>,
+    puts: mpsc::Receiver<Put>,
+    told: Told,
+) {
+    let store = match opened.wait_for(Option::is_some).await {
+        Ok(store) => store.clone().expect("waited for"),
+        Err(_) => return,
+    };
+    tokio::select! {
+        () = keep(&store, puts) => {}
+        () = watch(&store, told) => {}
+    }
+}
+
+async fn keep(store: &Store, mut puts: mpsc::Receiver<Put>) {
+    while let Some((room, settings, answer)) = puts.recv().await {
+        let key = room_key(&room);
+        let kept = timeout(PATIENCE, async {
+            match settings {
+                Some(settings) => store.put(key, settings).await.map(drop).map_err(|e| e.to_string()),
+                None => store.delete(key).await.map_err(|e| e.to_string()),
+            }
+        });
+        let answered = match kept.await {
+            Ok(Ok(())) => Ok(Ack { stored: true }),
+            Ok(Err(error)) => {
+                tracing::warn!(error, "settings could not be kept");
+                Err(PublishError::Unavailable)
+            }
+            Err(_) => Err(PublishError::Unavailable),
+        };
+        let _ = answer.send(answered);
+    }
+}
+
+/// Watches the bucket, again and again: each watch begins with everything that is kept.
+async fn watch(store: &Store, told: Told) {
+    let mut known: AHashMap<RoomId, u64> = AHashMap::new();
+    loop {
+        let until = Instant::now() + RENEW_EVERY;
+        match store.watch_with_history(">").await {
+            Ok(mut changes) => loop {
+                let change = tokio::select! {
+                    change = changes.next() => change,
+                    () = sleep_until(until) => break,
+                };
+                match change {
+                    Some(Ok(entry)) => {
+                        let Ok(room) = parse_room_key(&entry.key) else { continue };
+                        let revision = known.get(&room).copied();
+                        if revision.is_some_and(|revision| entry.revision <= revision) {
+                            continue;
+                        }
+                        known.insert(room.clone(), entry.revision);
+                        let settings = match entry.operation {
+                            Operation::Put => Some(entry.value),
+                            // What was forgotten before we knew of it is no news.
+                            Operation::Delete | Operation::Purge if revision.is_none() => continue,
+                            Operation::Delete | Operation::Purge => None,
+                        };
+                        if told.send((room, settings)).await.is_err() {
+                            return;
+                        }
+                    }
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "the watch of settings is renewed");
+                        break;
+                    }
+                    None => break,
+                }
+            },
+            Err(error) => tracing::debug!(%error, "settings cannot be watched yet"),
+        }
+        // Many gateways that lose their watches together do not renew them together.
+        sleep(Duration::from_millis(200 + rand::random::<u64>() % 800)).await;
+    }
+}

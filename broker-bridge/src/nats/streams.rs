@@ -1,0 +1,165 @@
+//! The streams that hold the logs: made by whoever comes first, checked by everybody else.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{Context, CreateStreamErrorKind};
+use async_nats::jetstream::stream::{
+    Config as StreamConfig, DiscardPolicy, Republish, RetentionPolicy, StorageType,
+};
+use protocol::cursor::Epoch;
+use protocol::subject::StreamIndex;
+
+use super::StartError;
+use super::config::Config;
+
+/// Under which the epoch stands in a stream's metadata.
+pub(super) const EPOCH_KEY: &str = "barrage-epoch";
+/// Retries of a publish come within a few seconds; a longer window costs memory.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(20);
+/// The server adds to the metadata under this prefix.
+const REPLICAS_IN_CLUSTER: usize = 3;
+
+/// What a stream should be like.
+pub(super) fn wanted(config: &Config, stream: StreamIndex, in_cluster: bool) -> StreamConfig {
+    let default = if in_cluster { REPLICAS_IN_CLUSTER } else { 1 };
+    let (source, destination) = config.namespace.republish();
+    let epoch = Epoch::random(rand::random()).to_string();
+    StreamConfig {
+        name: config.namespace.stream(stream),
+        subjects: config.namespace.stream_subjects(stream),
+        storage: StorageType::File,
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::Old,
+        num_replicas: config.replicas.map_or(default, usize::from),
+        max_messages_per_subject: i64::from(config.log.room_entries_max),
+        max_age: config.log.age,
+        max_bytes: i64::try_from(config.log.stream_bytes_max).unwrap_or(i64::MAX),
+        duplicate_window: DUPLICATE_WINDOW.min(config.log.age),
+        allow_direct: true,
+        republish: Some(Republish { source, destination, headers_only: false }),
+        metadata: HashMap::from([(EPOCH_KEY.to_owned(), epoch)]),
+        ..StreamConfig::default()
+    }
+}
+
+/// Sees to it that a stream is there and as it should be.
+///
+/// # Errors
+/// [`Unready::Refused`] if it exists and is different, [`Unready::Later`] for everything that
+/// may pass.
+pub(super) async fn ensure(
+    context: &Context,
+    config: &Config,
+    stream: StreamIndex,
+    in_cluster: bool,
+) -> Result<(), Unready> {
+    let wanted = wanted(config, stream, in_cluster);
+    let found = match context.create_stream(wanted.clone()).await {
+        Ok(_) => return Ok(()),
+        Err(error) => match error.kind() {
+            CreateStreamErrorKind::JetStream(ref refusal)
+                if refusal.error_code() == ErrorCode::STREAM_NAME_EXIST =>
+            {
+                let stream = context.get_stream(&wanted.name).await;
+                stream.map_err(|error| Unready::Later(error.to_string()))?.cached_info().config.clone()
+            }
+            CreateStreamErrorKind::JetStream(ref refusal)
+                if refusal.error_code() == ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED =>
+            {
+                return Err(Unready::Refused(StartError::Stream {
+                    stream: wanted.name,
+                    difference: "several replicas need a cluster".to_owned(),
+                }));
+            }
+            _ => return Err(Unready::Later(error.to_string())),
+        },
+    };
+    match difference(&wanted, &found, config.replicas.is_some()) {
+        None => Ok(()),
+        Some(difference) => {
+            Err(Unready::Refused(StartError::Stream { stream: wanted.name, difference }))
+        }
+    }
+}
+
+/// Why a stream is not there.
+#[derive(Debug)]
+pub(super) enum Unready {
+    /// Somebody has to change something.
+    Refused(StartError),
+    /// It may come.
+    Later(String),
+}
+
+/// What is different about a stream, for people; `None` if nothing is that matters.
+fn difference(
+    wanted: &StreamConfig,
+    found: &StreamConfig,
+    replicas_matter: bool,
+) -> Option<String> {
+    macro_rules! compare {
+        ($($name:literal: $field:ident)*) => {
+            [$((wanted.$field != found.$field).then(|| {
+                format!("{} is {:?}, it should be {:?}", $name, found.$field, wanted.$field)
+            })),*]
+        };
+    }
+    let mut differences: Vec<String> = compare! {
+        "subjects": subjects
+        "storage": storage
+        "retention": retention
+        "discard": discard
+        "max_msgs_per_subject": max_messages_per_subject
+        "max_age": max_age
+        "max_bytes": max_bytes
+        "duplicate_window": duplicate_window
+        "allow_direct": allow_direct
+        "republish": republish
+    }
+    .into_iter()
+    .flatten()
+    .collect();
+    if replicas_matter && wanted.num_replicas != found.num_replicas {
+        let (found, wanted) = (found.num_replicas, wanted.num_replicas);
+        differences.push(format!("num_replicas is {found}, it should be {wanted}"));
+    }
+    if !found.metadata.get(EPOCH_KEY).is_some_and(|epoch| epoch.parse::<Epoch>().is_ok()) {
+        differences.push(format!("its metadata has no {EPOCH_KEY}"));
+    }
+    (!differences.is_empty()).then(|| differences.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some() -> StreamConfig {
+        wanted(&Config::new(Vec::new()), StreamIndex::all().next().unwrap(), false)
+    }
+
+    #[test]
+    fn another_epoch_or_what_the_server_fills_in_is_no_difference() {
+        let mut found = some();
+        found.metadata.insert("_nats.ver".into(), "2.11.11".into());
+        assert_eq!(difference(&some(), &found, true), None);
+    }
+
+    #[test]
+    fn every_difference_is_named_with_both_values() {
+        let mut found = some();
+        found.max_age = Duration::from_secs(1);
+        found.republish = None;
+        found.num_replicas = 3;
+        found.metadata.clear();
+        let told = difference(&some(), &found, true).unwrap();
+        for part in ["max_age is 1s, it should be 600s", "republish is None", "num_replicas is 3"] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(told.contains(EPOCH_KEY));
+        found = some();
+        found.num_replicas = 3;
+        assert_eq!(difference(&some(), &found, false), None, "nobody asked for a number");
+    }
+}
