@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_nats::{Client, Message, StatusCode, Subscriber};
+use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -98,7 +98,7 @@ impl Asker {
         let mut got = Got::default();
         loop {
             let message = next(&mut answers).await?;
-            match message.status.map(StatusCode::as_u16) {
+            match message.status.map(|status| status.as_u16()) {
                 None => got.messages.push(message),
                 Some(204) => {
                     got.has_more = number(&message, "Nats-Num-Pending").is_some_and(|n| n > 0);

@@ -3,6 +3,9 @@
 //! In: this node's counts, which rooms are open, what others say, which nodes are gone. Out:
 //! deliveries about open rooms. All of it is soft state: whatever is lost is said again.
 
+use std::future::Future;
+use std::time::Duration;
+
 use ahash::{AHashMap, AHashSet};
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
@@ -11,10 +14,10 @@ use futures_util::stream::SelectAll;
 use protocol::envelope::notes::{Count, Counts as Note, Question};
 use protocol::ids::{BootId, RoomId};
 use protocol::subject::{Namespace, Partition};
-use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
+use super::registry::say_goodbye;
 use crate::{Counts, RoomDelivery};
 
 /// Verbs taken at once.
@@ -24,6 +27,8 @@ const TURN_MAX: usize = 256;
 const COLLECT: Duration = Duration::from_millis(100);
 /// What is counted is said again after so many collections: every 30 s.
 const REPEAT_AFTER: u32 = 300;
+/// How long the last words may take.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
 /// Rooms in one note.
 const NOTE_ROOMS_MAX: usize = 1_000;
 
@@ -78,8 +83,34 @@ impl Tellers {
         }
     }
 
-    /// Runs until the queue of verbs is closed.
-    pub(super) async fn run(mut self, mut verbs: mpsc::Receiver<CountsVerb>) {
+    /// Runs until the end. Then it says what it has to say still, and that this node is gone: in
+    /// this order, so that nobody counts for it what is not there any more.
+    pub(super) async fn run_until(
+        mut self,
+        mut verbs: mpsc::Receiver<CountsVerb>,
+        end: impl Future<Output = ()>,
+    ) {
+        tokio::select! {
+            biased;
+            () = end => {}
+            () = self.run(&mut verbs) => {}
+        }
+        let last_words = async {
+            while let Ok(verb) = verbs.try_recv() {
+                if let CountsVerb::Report(room, counts) = verb {
+                    self.note(room, counts);
+                }
+            }
+            self.say().await;
+            say_goodbye(&self.client, &self.namespace, self.boot).await;
+            self.client.flush().await
+        };
+        if !matches!(timeout(LAST_WORDS_MAX, last_words).await, Ok(Ok(()))) {
+            tracing::debug!("the other nodes could not be told of the end");
+        }
+    }
+
+    async fn run(&mut self, verbs: &mut mpsc::Receiver<CountsVerb>) {
         let mut taken = Vec::new();
         let mut collect = interval(COLLECT);
         loop {
@@ -100,10 +131,7 @@ impl Tellers {
 
     async fn apply(&mut self, verb: CountsVerb) {
         match verb {
-            CountsVerb::Report(room, counts) => {
-                self.own.insert(room.clone(), counts);
-                self.to_tell.push(room);
-            }
+            CountsVerb::Report(room, counts) => self.note(room, counts),
             CountsVerb::Opened(room) => {
                 self.listen(&room).await;
                 self.open.entry(room.clone()).or_default();
@@ -117,6 +145,11 @@ impl Tellers {
             }
             CountsVerb::Gone(node) => self.forget(node).await,
         }
+    }
+
+    fn note(&mut self, room: RoomId, counts: Counts) {
+        self.own.insert(room.clone(), counts);
+        self.to_tell.push(room);
     }
 
     async fn listen(&mut self, room: &RoomId) {

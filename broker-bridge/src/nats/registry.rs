@@ -49,9 +49,8 @@ impl Roll {
     pub(super) fn hear(&mut self, heartbeat: Heartbeat, now: Instant) -> Option<BootId> {
         let node = heartbeat.from;
         if heartbeat.condition == Condition::Gone {
-            let count = self.0.len();
             self.0.retain(|known| known.heartbeat.from != node);
-            return (self.0.len() < count).then_some(node);
+            return Some(node);
         }
         match self.0.iter_mut().find(|known| known.heartbeat.from == node) {
             Some(known) => *known = Known { heartbeat, heard: now },
@@ -267,12 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn a_last_word_counts_at_once_and_once() {
+    fn a_last_word_counts_at_once_even_of_a_stranger() {
         let (mut roll, start) = (Roll::default(), Instant::now());
         roll.hear(heartbeat(1, Condition::Ready), start);
         let gone = heartbeat(1, Condition::Gone);
         assert_eq!(roll.hear(gone.clone(), start), Some(gone.from));
-        assert_eq!(roll.hear(gone, start), None);
+        assert_eq!(roll.nodes(start), []);
+        assert_eq!(roll.hear(gone.clone(), start), Some(gone.from));
     }
 
     #[test]

@@ -75,7 +75,9 @@ async fn keep(store: &Store, mut puts: mpsc::Receiver<Put>) {
         let key = room_key(&room);
         let kept = timeout(PATIENCE, async {
             match settings {
-                Some(settings) => store.put(key, settings).await.map(drop).map_err(|e| e.to_string()),
+                Some(settings) => {
+                    store.put(key, settings).await.map(drop).map_err(|e| e.to_string())
+                }
                 None => store.delete(key).await.map_err(|e| e.to_string()),
             }
         });

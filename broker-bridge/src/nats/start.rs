@@ -10,7 +10,7 @@ use protocol::ids::BootId;
 use protocol::subject::{PARTITIONS, Partition, StreamIndex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::ask::Asker;
 use super::config::Config;
@@ -19,7 +19,7 @@ use super::direct::Switchboard;
 use super::link::{Link, LinkState};
 use super::node::Handle;
 use super::publisher::{self, Outlet};
-use super::registry::{Register, say_goodbye};
+use super::registry::Register;
 use super::rooms::{Ground, Rooms};
 use super::streams::{self, Unready};
 use super::{Nats, StartError, settings};
@@ -38,8 +38,6 @@ const GONE_MAX: usize = 64;
 /// Between two attempts to make the streams, and how often there is a word about it.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const NAG_EVERY: u32 = 20;
-/// How long the last word may take.
-const GOODBYE_MAX: Duration = Duration::from_millis(200);
 /// Requests to JetStream.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 
@@ -61,7 +59,10 @@ pub(super) async fn start(
     let stats = Arc::new(Stats::default());
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let links = Links::begin(&config, boot, &mut tasks).await?;
+    let (load, loads) = watch::channel(Load::default());
+    let (refusal, refused) = watch::channel(None);
+    let ends = Ends { stopped, handle: loads.clone(), refused: refused.clone() };
+    let links = Links::begin(&config, boot, &ends, &mut tasks).await?;
 
     let (publications, publications_queue) = mpsc::channel(VERBS_MAX);
     let (room_verbs, room_queue) = mpsc::channel(VERBS_MAX);
@@ -75,14 +76,11 @@ pub(super) async fn start(
     let (ready, is_ready) = watch::channel(false);
     let (has_log, log) = watch::channel(true);
     let (statuses, status) = watch::channel(Status { reachable: false, log: false });
-    let (load, loads) = watch::channel(Load::default());
     let (nodes, known) = watch::channel(Vec::new());
     let (store, stores) = watch::channel(None);
-    let (refusal, refused) = watch::channel(None);
 
     let ns = config.namespace.clone();
     let control = links.control[0].clone();
-    let ends = Ends { stopped, handle: loads.clone(), refused: refused.clone() };
     let inbox = |name: String| format!("{}.{name}", ns.inbox(boot));
 
     let outlet = Outlet {
@@ -113,11 +111,11 @@ pub(super) async fn start(
 
     let client = control.client.clone();
     let tellers = Tellers::new(boot, ns.clone(), client.clone(), room_deliveries);
-    tasks.spawn(ends.clone().end(tellers.run(counts_queue)));
+    tasks.spawn(tellers.run_until(counts_queue, ends.clone().end(std::future::pending())));
     let switchboard = Switchboard {
         boot,
         namespace: ns.clone(),
-        client: client.clone(),
+        client,
         deliveries: direct_deliveries,
         counter: 0,
         heard: Vec::new(),
@@ -138,15 +136,7 @@ pub(super) async fn start(
 
     let preparing = links.clone().prepare(config, ready, store, refusal);
     tasks.spawn(ends.clone().end(preparing));
-    tasks.spawn(ends.clone().end(links.clone().watch(is_ready, log, statuses)));
-    tasks.spawn(async move {
-        ends.end(std::future::pending()).await;
-        let goodbye = async {
-            say_goodbye(&client, &ns, boot).await;
-            client.flush().await
-        };
-        let _ = timeout(GOODBYE_MAX, goodbye).await;
-    });
+    tasks.spawn(ends.end(links.watch(is_ready, log, statuses)));
 
     let handle = Handle {
         boot,
@@ -207,6 +197,7 @@ impl Links {
     async fn begin(
         config: &Config,
         boot: BootId,
+        ends: &Ends,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, StartError> {
         let clusters = config.clusters.len();
@@ -221,7 +212,7 @@ impl Links {
             for nth in 0..=per_cluster {
                 let name = format!("barrage {boot} {nth}");
                 let (link, watcher) = Link::begin(config, servers, &inbox, name).await?;
-                tasks.spawn(watcher.run());
+                tasks.spawn(ends.clone().end(watcher.run()));
                 let kind = if nth == 0 { &mut links.control } else { &mut links.rooms };
                 kind.push(link);
             }
@@ -248,7 +239,8 @@ impl Links {
             let mut context = jetstream::new(link.client.clone());
             context.set_timeout(REQUEST_MAX);
             let in_cluster = link.client.server_info().cluster.is_some();
-            let streams = StreamIndex::all().filter(|stream| stream.number() * clusters / 16 == cluster);
+            let streams =
+                StreamIndex::all().filter(|stream| stream.number() * clusters / 16 == cluster);
             for stream in streams {
                 if let Err(error) = make(&context, &config, stream, in_cluster).await {
                     tracing::error!(%error, "this gateway cannot run on these servers");
@@ -261,7 +253,9 @@ impl Links {
                 let opened = loop {
                     match settings::open(&context, &config.namespace, replicas).await {
                         Ok(opened) => break opened,
-                        Err(error) => tracing::warn!(error, "the bucket of settings is not there yet"),
+                        Err(error) => {
+                            tracing::warn!(error, "the bucket of settings is not there yet")
+                        }
                     }
                     sleep(AGAIN_AFTER).await;
                 };

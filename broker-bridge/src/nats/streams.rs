@@ -18,7 +18,7 @@ use super::config::Config;
 pub(super) const EPOCH_KEY: &str = "barrage-epoch";
 /// Retries of a publish come within a few seconds; a longer window costs memory.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(20);
-/// The server adds to the metadata under this prefix.
+/// Copies of a log in a cluster: one node may be away.
 const REPLICAS_IN_CLUSTER: usize = 3;
 
 /// What a stream should be like.
@@ -56,26 +56,22 @@ pub(super) async fn ensure(
     in_cluster: bool,
 ) -> Result<(), Unready> {
     let wanted = wanted(config, stream, in_cluster);
-    let found = match context.create_stream(wanted.clone()).await {
+    let found = match context.create_stream(wanted.clone()).await.map_err(|error| error.kind()) {
         Ok(_) => return Ok(()),
-        Err(error) => match error.kind() {
-            CreateStreamErrorKind::JetStream(ref refusal)
-                if refusal.error_code() == ErrorCode::STREAM_NAME_EXIST =>
-            {
-                let stream = context.get_stream(&wanted.name).await;
-                stream.map_err(|error| Unready::Later(error.to_string()))?.cached_info().config.clone()
-            }
-            CreateStreamErrorKind::JetStream(ref refusal)
-                if refusal.error_code() == ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED =>
-            {
+        Err(CreateStreamErrorKind::JetStream(refusal)) => match refusal.error_code() {
+            ErrorCode::STREAM_NAME_EXIST => context.get_stream(&wanted.name).await,
+            ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => {
                 return Err(Unready::Refused(StartError::Stream {
                     stream: wanted.name,
                     difference: "several replicas need a cluster".to_owned(),
                 }));
             }
-            _ => return Err(Unready::Later(error.to_string())),
+            _ => return Err(Unready::Later(refusal.to_string())),
         },
+        Err(error) => return Err(Unready::Later(error.to_string())),
     };
+    let found =
+        found.map_err(|error| Unready::Later(error.to_string()))?.cached_info().config.clone();
     match difference(&wanted, &found, config.replicas.is_some()) {
         None => Ok(()),
         Some(difference) => {
@@ -125,7 +121,7 @@ fn difference(
         let (found, wanted) = (found.num_replicas, wanted.num_replicas);
         differences.push(format!("num_replicas is {found}, it should be {wanted}"));
     }
-    if !found.metadata.get(EPOCH_KEY).is_some_and(|epoch| epoch.parse::<Epoch>().is_ok()) {
+    if found.metadata.get(EPOCH_KEY).is_none_or(|epoch| epoch.parse::<Epoch>().is_err()) {
         differences.push(format!("its metadata has no {EPOCH_KEY}"));
     }
     (!differences.is_empty()).then(|| differences.join("; "))

@@ -16,6 +16,7 @@ mod embedded;
 mod end;
 mod fabric;
 mod fetch;
+mod nats;
 mod nodes;
 mod order;
 mod settings;
@@ -26,7 +27,9 @@ macro_rules! keeps {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
-                crate::$area::$promise::<$fabric>().await;
+                if <$fabric as crate::fabric::Fabric>::is_here() {
+                    crate::$area::$promise::<$fabric>().await;
+                }
             }
         )*
     };
@@ -93,4 +96,14 @@ mod embedded_shared {
 mod embedded_behind_no_faults {
     keeps_its_promises_to_one_node!(crate::embedded::Faultless);
     keeps_its_promises_to_a_cluster!(crate::embedded::Faultless);
+}
+
+mod nats_oldest {
+    keeps_its_promises_to_one_node!(crate::nats::Oldest);
+    keeps_its_promises_to_a_cluster!(crate::nats::Oldest);
+}
+
+mod nats_newest {
+    keeps_its_promises_to_one_node!(crate::nats::Newest);
+    keeps_its_promises_to_a_cluster!(crate::nats::Newest);
 }

@@ -21,7 +21,7 @@ use protocol::subject::{Partition, STREAMS, StreamIndex};
 use tokio::sync::oneshot;
 
 use self::queue::RoomQueue;
-pub(super) use self::task::{Outlet, Publications, run};
+pub(super) use self::task::{Outlet, run};
 use crate::{Ack, PublishError};
 
 /// A batch that is not acked is sent again after this time, under the same id.
@@ -131,7 +131,9 @@ impl Publisher {
 
     /// A batch or a probe is acked.
     pub(super) fn acked(&mut self, counter: u64, now: Time, out: &mut Vec<Send>) {
-        let Some(room) = self.flying.remove(&counter) else { return self.probe_acked(counter, now, out) };
+        let Some(room) = self.flying.remove(&counter) else {
+            return self.probe_acked(counter, now, out);
+        };
         self.logs[stream_of(&room)] = Health::Up { acked_ms: now.ms };
         let Some(queue) = self.rooms.get_mut(&room) else { return };
         if let Some(flight) = queue.land(counter) {
@@ -144,7 +146,8 @@ impl Publisher {
     }
 
     fn probe_acked(&mut self, counter: u64, now: Time, out: &mut Vec<Send>) {
-        let is_it = |health: &Health| matches!(health, Health::Down { probe, .. } if *probe == counter);
+        let is_it =
+            |health: &Health| matches!(health, Health::Down { probe, .. } if *probe == counter);
         let Some(at) = self.logs.iter().position(is_it) else { return };
         tracing::info!(stream = at, "the log acks again");
         self.logs[at] = Health::Up { acked_ms: now.ms };
@@ -162,8 +165,10 @@ impl Publisher {
         if !is_up {
             return;
         }
-        for stream in StreamIndex::all().filter(|stream| self.link_of_stream(*stream) == at) {
-            if let Health::Up { acked_ms } = &mut self.logs[stream.number()] {
+        for stream in StreamIndex::all() {
+            if self.link_of_stream(stream) == at
+                && let Health::Up { acked_ms } = &mut self.logs[stream.number()]
+            {
                 *acked_ms = now.ms;
             }
         }
@@ -196,7 +201,13 @@ impl Publisher {
     }
 
     /// When the next [`Publisher::tick`] is due.
-    pub(super) fn next_due_ms(&self) -> Option<u64> {
+    pub(super) fn next_due_ms(&mut self) -> Option<u64> {
+        // Records of what has been done meanwhile need nobody to wake up.
+        while let Some(Reverse((due_ms, room))) = self.due.peek()
+            && self.rooms.get(room).and_then(|queue| queue.due_ms) != Some(*due_ms)
+        {
+            self.due.pop();
+        }
         let rooms = self.due.peek().map(|Reverse((due_ms, _))| *due_ms);
         let probes = self.logs.iter().filter_map(|health| match health {
             Health::Up { .. } => None,
@@ -328,9 +339,8 @@ impl Publisher {
     }
 
     fn rooms_of(&self, link: usize) -> Vec<RoomId> {
-        let is_of = |room: &&RoomId| {
-            (self.link_of)(Partition::of_room(room), self.links.len()) == link
-        };
+        let is_of =
+            |room: &&RoomId| (self.link_of)(Partition::of_room(room), self.links.len()) == link;
         self.rooms.keys().filter(is_of).cloned().collect()
     }
 }

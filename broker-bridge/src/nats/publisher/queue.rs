@@ -117,7 +117,7 @@ impl RoomQueue {
 
     /// Whether nothing waits and nothing was sent since then.
     pub(super) fn is_idle_since(&self, since_ms: u64) -> bool {
-        let is_old = self.began_ms.is_none_or(|began_ms| began_ms <= since_ms);
+        let is_old = self.began_ms.is_none_or(|began_ms| began_ms < since_ms);
         self.flight.is_none() && self.waiting.is_empty() && is_old
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::{HeaderMap, Message, Subscriber};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::stream::{SelectAll, StreamExt};
-use futures_util::{FutureExt, StreamExt as _};
 use protocol::event::Event;
 use protocol::ids::{BootId, RoomId};
 use protocol::subject::{Namespace, Partition};
@@ -61,9 +61,7 @@ pub(in crate::nats) async fn run(outlet: Outlet, mut publications: Publications)
         let has_room = publisher.waiting() < WAITING_MAX;
         tokio::select! {
             biased;
-            ack = acks.next() => if let Some(ack) = ack {
-                outlet.acked(&ack, &mut publisher, now(), &mut out);
-            },
+            Some(ack) = acks.next() => outlet.acked(&ack, &mut publisher, now(), &mut out),
             () = changed(&mut states) => {}
             _ = ready.changed(), if !*outlet.ready.borrow() => {}
             count = publications.recv_many(&mut taken, TURN_MAX), if has_room => if count == 0 {
@@ -135,8 +133,11 @@ impl Outlet {
             Send::Live { room, payload, answers } => {
                 let link = (self.link_of)(Partition::of_room(&room), self.links.len());
                 let is_sent = self.hand_over(link, self.namespace.live(&room), None, payload);
-                let answer =
-                    if is_sent { Ok(Ack { stored: false }) } else { Err(PublishError::Unavailable) };
+                let answer = if is_sent {
+                    Ok(Ack { stored: false })
+                } else {
+                    Err(PublishError::Unavailable)
+                };
                 if is_sent {
                     self.stats.count_unstored(answers.len() as u64);
                 }

@@ -20,6 +20,8 @@ use crate::{Entry, RoomDelivery};
 const PARKED_MAX: usize = 256;
 /// Batches remembered, to know repeats: a minute of a busy room.
 const SEEN_MAX: usize = 1_000;
+/// Publishers whose counts are remembered: twice the gateways of the largest fabric thought of.
+const PUBLISHERS_MAX: usize = 1_024;
 
 /// A batch that the log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,11 +157,6 @@ impl Follow {
         out.push(RoomDelivery::Live { origin_ms: batch.origin_ms, events: batch.events.into() });
     }
 
-    /// A publisher is gone: nothing more of it will come.
-    pub(super) fn forget(&mut self, publisher: BootId) {
-        self.told.retain(|(boot, _)| *boot != publisher);
-    }
-
     fn append(&mut self, stored: Stored, out: &mut Vec<RoomDelivery>) {
         let Stored { seq, batch, .. } = stored;
         let origin_ms = batch.origin_ms;
@@ -215,6 +212,9 @@ impl Follow {
         let next = batch.first + batch.events.len() as u64;
         match self.told.iter_mut().find(|(boot, _)| *boot == batch.from) {
             None => {
+                if self.told.len() == PUBLISHERS_MAX {
+                    self.told.remove(0);
+                }
                 self.told.push((batch.from, next));
                 0
             }

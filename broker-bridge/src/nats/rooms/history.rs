@@ -102,9 +102,9 @@ impl Historian {
         };
         let epoch = config.metadata.get(EPOCH_KEY).and_then(|epoch| epoch.parse().ok());
         let epoch = epoch.ok_or_else(|| AskError::Strange(format!("no {EPOCH_KEY}")))?;
-        let of_subject = state.subjects.and_then(|subjects| {
-            subject.and_then(|subject| subjects.get(subject).copied())
-        });
+        let of_subject = state
+            .subjects
+            .and_then(|subjects| subject.and_then(|subject| subjects.get(subject).copied()));
         Ok(Standing {
             epoch,
             first: state.first_seq,
@@ -161,7 +161,8 @@ impl Historian {
             for stored in batches(&got) {
                 bytes += stored.batch.bytes();
                 kept.push_back(stored);
-                while kept.len() > RECENT_ENTRIES_MAX || bytes > RESUME_BYTES_MAX && kept.len() > 1 {
+                while kept.len() > RECENT_ENTRIES_MAX || bytes > RESUME_BYTES_MAX && kept.len() > 1
+                {
                     let oldest = kept.pop_front().expect("not empty");
                     bytes -= oldest.batch.bytes();
                 }
@@ -184,7 +185,7 @@ impl Historian {
         let (mut all, mut bytes, mut next) = (Vec::new(), 0, from);
         loop {
             let got = self.asker.get(&name, &Get::from(subject, next)).await?;
-            next = got.messages.last().and_then(sequence).unwrap_or(next) + 1;
+            next = got.messages.last().and_then(sequence).unwrap_or(next).saturating_add(1);
             let is_end = !got.has_more || got.messages.is_empty();
             for stored in batches(&got) {
                 bytes += stored.batch.bytes();
@@ -199,7 +200,7 @@ impl Historian {
         }
     }
 
-    /// What came after a cursor, if all of it is still there: then something at or before the
+    /// What came after a cursor of this log, if all of it is still there: then something at or before the
     /// cursor is still there too, or nothing that young has been dropped anywhere in the stream.
     pub(super) async fn after(
         &self,
@@ -215,8 +216,11 @@ impl Historian {
             return Ok(After::All(all));
         }
         let standing = self.standing(stream, Some(subject)).await?;
+        if standing.last < after {
+            return Ok(After::Gone);
+        }
         let is_dropping = standing.of_subject >= self.room_entries_max;
-        if standing.first <= after + 1 && !is_dropping {
+        if standing.first <= after.saturating_add(1) && !is_dropping {
             return Ok(After::All(all));
         }
         let name = self.namespace.stream(stream);

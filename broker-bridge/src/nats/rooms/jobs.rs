@@ -32,11 +32,27 @@ pub(super) enum Job {
 
 /// The answer to a job.
 pub(super) enum Done {
-    Opened { job: Job, found: Result<(Standing, Vec<Message>), AskError> },
-    Recent { job: Job, found: Result<Vec<Stored>, AskError> },
-    Filled { room: RoomId, found: Result<Option<Vec<Stored>>, AskError> },
-    Fetched { room: RoomId, after: Seq, found: Result<After, AskError> },
-    Audited { stream: StreamIndex, found: Result<(Standing, Vec<Message>), AskError> },
+    Opened {
+        job: Job,
+        found: Result<(Standing, Vec<Message>), AskError>,
+    },
+    Recent {
+        job: Job,
+        found: Result<Vec<Stored>, AskError>,
+    },
+    Filled {
+        room: RoomId,
+        found: Result<Option<Vec<Stored>>, AskError>,
+    },
+    Fetched {
+        room: RoomId,
+        after: Seq,
+        found: Result<After, AskError>,
+    },
+    Audited {
+        stream: StreamIndex,
+        found: Result<(Standing, Vec<Message>), AskError>,
+    },
     /// A job to be tried again now.
     Again(Job),
 }
@@ -105,7 +121,7 @@ async fn audit(
 
 impl Rooms {
     /// Takes the answer to a job.
-    pub(super) async fn finish(&mut self, done: Done) {
+    pub(super) fn finish(&mut self, done: Done) {
         match done {
             Done::Again(job) => self.queued.push_back(job),
             Done::Opened { job, found } => match found {
@@ -189,7 +205,9 @@ impl Rooms {
             self.queued.push_back(Job::Open { stream, rooms: renumbered });
         }
         for last in lasts {
-            let (Some(subject), Some(seq)) = (stored_subject(last), sequence(last)) else { continue };
+            let (Some(subject), Some(seq)) = (stored_subject(last), sequence(last)) else {
+                continue;
+            };
             let Ok(id) = self.ground.namespace.room(subject) else { continue };
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.learn(seq);

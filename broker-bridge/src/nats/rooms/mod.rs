@@ -66,7 +66,8 @@ pub(super) struct Ground {
     pub(super) stats: Arc<Stats>,
 }
 
-type Tagged = Map<Abortable<async_nats::Subscriber>, Box<dyn FnMut(Message) -> (RoomId, Message) + Send>>;
+type Tagged =
+    Map<Abortable<async_nats::Subscriber>, Box<dyn FnMut(Message) -> (RoomId, Message) + Send>>;
 
 /// The state of the task.
 pub(super) struct Rooms {
@@ -122,7 +123,7 @@ impl Rooms {
                     self.open_together();
                 }
                 Some((room, message)) = self.subscriptions.next() => self.arrive(&room, &message),
-                Some(done) = self.running.next() => self.finish(done).await,
+                Some(done) = self.running.next() => self.finish(done),
                 _ = audit.tick() => self.audit_all(),
                 _ = tick.tick() => self.tick(),
             }
@@ -245,7 +246,8 @@ impl Rooms {
     }
 
     fn audit(&mut self, stream: StreamIndex) {
-        let is_it = |job: &Job| matches!(job, Job::Audit { stream: queued, .. } if *queued == stream);
+        let is_it =
+            |job: &Job| matches!(job, Job::Audit { stream: queued, .. } if *queued == stream);
         if !self.queued.iter().any(is_it) {
             self.queued.push_back(Job::Audit { stream, from: self.audited[stream.number()] });
         }
@@ -274,7 +276,9 @@ impl Rooms {
             };
             let from = match &job {
                 Job::Fill { room } => self.rooms.get(room).and_then(Room::position),
-                Job::Open { .. } | Job::Recent { .. } | Job::Fetch { .. } | Job::Audit { .. } => None,
+                Job::Open { .. } | Job::Recent { .. } | Job::Fetch { .. } | Job::Audit { .. } => {
+                    None
+                }
             };
             let from = from.map_or(0, |(_, last)| last);
             self.running.push(Box::pin(job.run(historian, subjects, from)));

@@ -120,7 +120,13 @@ impl Room {
     }
 
     /// Its head is known: it opens, and what waited comes after.
-    pub(super) fn open(&mut self, id: &RoomId, standing: Standing, recent: Vec<Stored>, out: &mut Out) {
+    pub(super) fn open(
+        &mut self,
+        id: &RoomId,
+        standing: Standing,
+        recent: Vec<Stored>,
+        out: &mut Out,
+    ) {
         let Phase::Opening(waiting) = &mut self.phase else { return };
         let waiting = std::mem::take(waiting);
         // An empty room stands where its stream does, so that all nodes see a position that lasts.
@@ -176,7 +182,13 @@ impl Room {
 
     /// Answers everybody who asked for what came after a cursor; returns whether the stream is to
     /// be asked again, since it is behind what was delivered here.
-    pub(super) fn answer(&mut self, id: &RoomId, after: Seq, found: Option<&After>, out: &mut Out) -> bool {
+    pub(super) fn answer(
+        &mut self,
+        id: &RoomId,
+        after: Seq,
+        found: Option<&After>,
+        out: &mut Out,
+    ) -> bool {
         let mut is_behind = false;
         for mut asked in std::mem::take(&mut self.asked) {
             if asked.after.seq != after {
