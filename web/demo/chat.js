@@ -127,7 +127,7 @@ export class ChatList {
   #line(event, self = false) {
     if (event.account) return this.#accountLine(event.account);
     if (takenBack(event) || !this.#accept(event)) return null;
-    const make = LINES[event.kind];
+    const make = Object.hasOwn(LINES, event.kind) ? LINES[event.kind] : undefined;
     const line = make?.(event);
     if (!line) return null;
     line.dataset.id = event.id;
@@ -196,7 +196,8 @@ function announcement(event) {
 }
 
 function tags(user) {
-  const staff = (user?.roles ?? []).find((role) => ['owner', 'moderator', 'mod'].includes(role));
+  const roles = Array.isArray(user?.roles) ? user.roles : [];
+  const staff = roles.find((role) => ['owner', 'moderator', 'mod'].includes(role));
   const found = [];
   if (staff) found.push(span('tag staff', plain(staff).toUpperCase()));
   return found;

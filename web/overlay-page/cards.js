@@ -38,7 +38,7 @@ export class Cards {
 
   /** A gift's `combo_total` is the count so far where the sender counts; else counts add up. */
   #more(card, event) {
-    const total = Number(event.body?.combo_total);
+    const total = event.body?.combo_total;
     card.count = Number.isFinite(total) ? total : card.count + giftOf(event.body).n;
     if (!card.element) return;
     card.element.querySelector('.amount').textContent = `×${card.count}`;

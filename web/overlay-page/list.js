@@ -1,6 +1,6 @@
 // The chat list of the overlay page: the newest lines at the bottom, a bounded
 // number of them, faded after a while if so wished.
-import { hueOf, nameOf, plain } from '../demo/event-text.js';
+import { hueOf, isColor, nameOf, plain } from '../demo/event-text.js';
 
 const FADE_OUT_MS = 1_000;
 
@@ -22,7 +22,7 @@ export class LineList {
     const name = element('name', nameOf(event.user));
     name.style.setProperty('--h', hueOf(event.user));
     const text = element('text', plain(event.body?.text));
-    if (/^#[0-9a-f]{6}$/i.test(event.body?.color)) text.style.color = event.body.color;
+    if (isColor(event.body?.color)) text.style.color = event.body.color;
     line.append(name, text);
     this.#list.append(line);
     while (this.length > this.#linesMax) this.#list.firstElementChild.remove();

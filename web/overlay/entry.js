@@ -21,7 +21,7 @@ export function entryOf(event, text, self) {
     text: line,
     mode: MODES.has(mode) ? mode : 'scroll',
     size: SIZES.has(size) ? size : 'medium',
-    color: /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : '#ffffff',
+    color: typeof color === 'string' && /^#[0-9a-f]{6}$/i.test(color) ? color.toLowerCase() : '#ffffff',
     emotes: Array.isArray(emotes) ? emotes.slice(0, EMOTES_MAX) : [],
     rank: rankOf(event, self),
     dueMs: 0,

@@ -17,8 +17,8 @@ const CHAT_PER_TICK = 40;
 const PUBLISHES_MAX = 5;
 const PUBLISHES_WINDOW_MS = 5000;
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const policy = (host) => `default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws://${host} wss://${host}; base-uri 'none'; form-action 'none'; object-src 'none'`;
 const HEADERS = {
-  'Content-Security-Policy': "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; object-src 'none'",
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-store',
@@ -170,7 +170,7 @@ async function serve(request, response, base, dev) {
   const name = page(pathname.slice(base.length));
   try {
     const body = await readFile(path.join(WEB, name));
-    response.writeHead(200, { ...HEADERS, 'Content-Type': `${TYPES[path.extname(name)]}; charset=utf-8` });
+    response.writeHead(200, { ...HEADERS, 'Content-Security-Policy': policy(request.headers.host), 'Content-Type': `${TYPES[path.extname(name)]}; charset=utf-8` });
     return response.end(body);
   } catch {
     response.writeHead(404, HEADERS);
