@@ -286,8 +286,9 @@ impl Engine {
         mind.attempt += 1;
         let (resume, attempt) = (mind.resume, mind.attempt);
         self.slots[index].connect(&self.world, resume);
-        let source = self.world.plan.clients[index].source;
-        let line = sockets::connect(self.world.plan.target.address, source).and_then(|mut line| {
+        let client = &self.world.plan.clients[index];
+        let (to, from) = (self.world.plan.target.address, client.source);
+        let line = sockets::connect(to, from, client.is_slow()).and_then(|mut line| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut line.stream, Token(index), interest)?;
             Ok(line)

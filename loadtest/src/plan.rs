@@ -82,6 +82,13 @@ pub(crate) struct Client {
     pub(crate) sends: Vec<Send>,
 }
 
+impl Client {
+    /// Whether it does not always read as fast as it can.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.acts.iter().any(|(_, act)| matches!(act, Act::Stop | Act::Trickle(_)))
+    }
+}
+
 /// A time of the plan, in µs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum At {

@@ -58,6 +58,9 @@ pub(crate) struct Report {
     pub(crate) begin_us: u64,
     /// When it was over, in µs since 1970.
     pub(crate) end_us: u64,
+    /// Whether everything had come when the run was over; if not, accounts are judged up to
+    /// what had.
+    pub(crate) is_quiet: bool,
     /// The generator's lag above which a report is invalid, in ms.
     pub(crate) lag_max_ms: f64,
     /// How many machines' reports this is.
@@ -143,6 +146,7 @@ impl Report {
             start_us: run.start_us,
             begin_us: run.begin_us,
             end_us: run.end_us,
+            is_quiet: run.is_quiet,
             lag_max_ms: about.lag_max_ms,
             hosts: 1,
         };
@@ -198,7 +202,9 @@ fn findings(report: &Report) -> Vec<String> {
     let gave_up =
         all.gave_up.iter().map(|(why, count)| (*count, format!("viewers are away: {why}")));
     let tally = &report.tally;
+    let restless = u64::from(!report.is_quiet);
     let counts = [
+        (restless, "run did not come to rest: messages still came long after the last event"),
         (all.lost, "events were lost: neither received nor told"),
         (all.over_told, "events were told as missing that are not"),
         (all.duplicates, "events came twice"),

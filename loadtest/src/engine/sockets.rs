@@ -29,14 +29,21 @@ pub(crate) enum Came {
     End,
 }
 
-/// Begins to connect.
+/// What the system keeps for a client that will not read, in bytes; usually it would keep so much
+/// that the gateway did not notice.
+const SLOW_BYTES: usize = 8 * 1024;
+
+/// Begins to connect; a slow client's system keeps little for it.
 ///
 /// # Errors
 /// There is no socket, no port, or nobody there.
-pub(crate) fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<Line> {
+pub(crate) fn connect(to: SocketAddr, from: Option<IpAddr>, slow: bool) -> io::Result<Line> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
+    if slow {
+        socket.set_recv_buffer_size(SLOW_BYTES)?;
+    }
     if let Some(from) = from {
         socket.bind(&SocketAddr::new(from, 0).into())?;
     }

@@ -62,6 +62,8 @@ pub(crate) struct Run {
     pub(crate) begin_us: u64,
     /// When the run was over, in µs since 1970.
     pub(crate) end_us: u64,
+    /// Whether it had come to rest by then.
+    pub(crate) is_quiet: bool,
 }
 
 /// Where a run is; told to whoever shows it.
@@ -117,6 +119,7 @@ pub(crate) fn play(plan: Plan, lead: &Lead, mut show: impl FnMut(&Stage)) -> any
         fleet.is_quiet(last_us, lead.quiet_for) || Instant::now() >= deadline
     })?;
 
+    let is_quiet = fleet.is_quiet(last_us, lead.quiet_for);
     let over_us = fleet.clock.now_us();
     fleet.tell(&ToWorker::Finish)?;
     let mut ledgers = vec![RoomLedger::default(); rooms];
@@ -128,7 +131,7 @@ pub(crate) fn play(plan: Plan, lead: &Lead, mut show: impl FnMut(&Stage)) -> any
     }
     let published = ledgers.iter().map(RoomLedger::acked).collect();
     let samples = watch.end();
-    fleet.tell(&ToWorker::Judge(ledgers))?;
+    fleet.tell(&ToWorker::Judge { ledgers, is_quiet })?;
     let workers = fleet.collect(|message| match message {
         FromWorker::Done(findings) => Some(*findings),
         FromWorker::Ready | FromWorker::Progress(_) | FromWorker::Published(_) => None,
@@ -141,7 +144,17 @@ pub(crate) fn play(plan: Plan, lead: &Lead, mut show: impl FnMut(&Stage)) -> any
         sentences.resize_with(worker.sentences.len(), Sentence::default);
         sentences.iter_mut().zip(&worker.sentences).for_each(|(all, part)| all.merge(part));
     }
-    Ok(Run { tally, sentences, workers, published, samples, start_us, begin_us, end_us: over_us })
+    Ok(Run {
+        tally,
+        sentences,
+        workers,
+        published,
+        samples,
+        start_us,
+        begin_us,
+        end_us: over_us,
+        is_quiet,
+    })
 }
 
 impl Fleet {

@@ -19,8 +19,13 @@ pub(crate) enum ToWorker {
     Begin(u64),
     /// The run is over: say what was published.
     Finish,
-    /// What all workers have published, by room: judge the viewers.
-    Judge(Vec<RoomLedger>),
+    /// Judge the viewers.
+    Judge {
+        /// What all workers have published, by room.
+        ledgers: Vec<RoomLedger>,
+        /// Whether the run had come to rest, so that nothing was still on its way.
+        is_quiet: bool,
+    },
 }
 
 /// From a worker.

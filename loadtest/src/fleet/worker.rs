@@ -41,7 +41,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
     worker.engine.finish();
     say(&FromWorker::Published(worker.published()))?;
     let usage = Usage::of_self().since(&before);
-    let ToWorker::Judge(ledgers) = wait(&commands)? else { bail!("nothing to judge by") };
+    let ToWorker::Judge { ledgers, is_quiet } = wait(&commands)? else {
+        bail!("nothing to judge by")
+    };
+    if !is_quiet {
+        // What was on its way is not lost: judge up to what had come.
+        worker.engine.slots.iter_mut().for_each(|slot| slot.life.ended = true);
+    }
     say(&FromWorker::Done(Box::new(worker.judge(ledgers, usage))))?;
     worker.engine.hang_up_all();
     Ok(())

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::histogram::Histogram;
 use crate::observe::server::Sample;
 use crate::report::Report;
-use crate::report::plot::{Line, Plot, escape, short};
+use crate::report::plot::{Line, Plot, escape, whole};
 use crate::report::table::name;
 
 /// Percentiles along the horizontal axis of the latency curves: each step halves what is above.
@@ -73,7 +73,7 @@ fn cards(report: &Report) -> String {
     let mut html = String::from("<div class=\"cards\">");
     for (name, called) in CARDS {
         if let Some(figure) = report.figures.get(name) {
-            let (value, unit) = (short(figure.value), escape(&figure.unit));
+            let (value, unit) = (whole(figure.value), escape(&figure.unit));
             let _ = write!(html, "<div><b>{value} <small>{unit}</small></b>{called}</div>");
         }
     }
@@ -82,7 +82,7 @@ fn cards(report: &Report) -> String {
 
 fn figures(report: &Report) -> String {
     let rows = report.figures.iter().map(|(name, figure)| {
-        let (value, unit) = (short(figure.value), escape(&figure.unit));
+        let (value, unit) = (whole(figure.value), escape(&figure.unit));
         format!("<tr><td>{}</td><td class=\"n\">{value}</td><td>{unit}</td></tr>", escape(name))
     });
     format!("<h2>Figures</h2><table>{}</table>", rows.collect::<String>())

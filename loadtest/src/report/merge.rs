@@ -52,5 +52,6 @@ fn add(sum: &mut Report, mut other: Report) {
         (sum.start_us, sum.begin_us, sum.end_us) = (other.start_us, other.begin_us, other.end_us);
     }
     sum.lag_max_ms = sum.lag_max_ms.min(other.lag_max_ms);
+    sum.is_quiet &= other.is_quiet;
     sum.hosts += other.hosts;
 }

@@ -8,7 +8,7 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 250.0;
 /// Room for the labels of the axes.
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 24.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 34.0;
 /// Marks of an axis, about.
@@ -64,8 +64,9 @@ impl Scale {
             return (low..=high).map(|power| 10_f64.powi(power)).collect();
         }
         let step = round_step((self.high - self.low) / MARKS);
-        let count = ((self.high - self.low) / step + 1e-9) as usize;
-        (0..=count).map(|nth| self.low + nth as f64 * step).collect()
+        let first = (self.low / step - 1e-9).ceil() * step;
+        let count = ((self.high - first) / step + 1e-9) as usize;
+        (0..=count).map(|nth| first + nth as f64 * step).collect()
     }
 }
 
@@ -166,6 +167,22 @@ pub(super) fn short(value: f64) -> String {
     }
 }
 
+/// A number as it is, with thousands apart.
+pub(super) fn whole(value: f64) -> String {
+    if value.abs() < 1e4 {
+        return trim(value);
+    }
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (nth, digit) in digits.chars().enumerate() {
+        if nth > 0 && digit.is_ascii_digit() && (digits.len() - nth).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn trim(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -187,7 +204,7 @@ mod tests {
         let html = plot.figure();
         assert!(html.contains("<span class=\"key c0\">a&lt;b</span>"), "{html}");
         assert!(html.contains(">40</text>") && html.contains(">10</text>"), "{html}");
-        assert!(html.contains("points=\"58.0,216.0 382.0,27.3 706.0,121.6\""), "{html}");
+        assert!(html.contains("points=\"58.0,216.0 377.0,27.3 696.0,121.6\""), "{html}");
     }
 
     #[test]
@@ -198,6 +215,12 @@ mod tests {
         for mark in [">1<", ">10<", ">100<", ">1000<"] {
             assert!(html.contains(mark), "{mark} {html}");
         }
+    }
+
+    #[test]
+    fn large_numbers_have_their_thousands_apart() {
+        let all = [1.5, 9_999.0, 10_267.0, 1_234_567.8].map(whole);
+        assert_eq!(all, ["1.5", "9999", "10,267", "1,234,568"]);
     }
 
     #[test]

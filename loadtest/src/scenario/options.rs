@@ -44,10 +44,14 @@ pub(crate) struct Common {
     /// Seconds that the clients may take to come in before the run begins
     #[arg(long, value_name = "S", default_value_t = 60.0)]
     pub(crate) join_s: f64,
+    /// Seconds between the last join and the beginning; a gateway tells a room how many watch it
+    /// up to five seconds after it has changed
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    pub(crate) settle_s: f64,
     /// Seconds in which nothing is heard before accounts are judged
     #[arg(long, value_name = "S", default_value_t = 1.5)]
     pub(crate) quiet_s: f64,
-    /// Seconds to wait for that
+    /// Seconds to wait for that; what has not come by then is told
     #[arg(long, value_name = "S", default_value_t = 30.0)]
     pub(crate) drain_s: f64,
     /// The generator's own lag (99th percentile) above which the report is invalid
@@ -107,7 +111,7 @@ impl Common {
         Lead {
             sockets_max: self.sockets_per_worker.max(1),
             join_for: seconds(self.join_s),
-            settle_for: seconds(1.0),
+            settle_for: seconds(self.settle_s),
             quiet_for: seconds(self.quiet_s),
             drain_for: seconds(self.drain_s),
             admin: (self.api != "none").then(|| self.api.clone()),

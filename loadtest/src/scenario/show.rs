@@ -22,8 +22,8 @@ const RAID_TIMES: f64 = 8.0;
 /// Who comes with the raid, and who leaves with the host, as shares of the crowd.
 const RAIDERS: f64 = 0.5;
 const LEAVERS: f64 = 0.8;
-/// Over how many seconds the raid comes in.
-const RAID_OVER_S: f64 = 2.0;
+/// How long the raid takes to come in, as a share of the evening.
+const RAID_OVER: f64 = 0.03;
 
 /// An evening: the crowd arrives, chat comes in waves, a raid, the host leaves.
 #[derive(Debug, Clone, Args)]
@@ -69,7 +69,7 @@ pub(crate) fn plan(options: &Options, seed: u64) -> anyhow::Result<Plan> {
     }
     let raiders = script.group("raiders");
     for _ in 0..(options.viewers as f64 * RAIDERS) as usize {
-        let comes_s = RAID * end_s + RAID_OVER_S * script.random.random::<f64>();
+        let comes_s = (RAID + RAID_OVER * script.random.random::<f64>()) * end_s;
         visit(&mut script, room, raiders, comes_s, None);
     }
     let speakers = script.group("speakers");
