@@ -91,16 +91,10 @@ impl Log {
         self.slots.add_live(self.head.seq, origin_ms, events, now_ms);
     }
 
-    /// Goes on behind entries that cannot be had.
-    pub(crate) fn skip(&mut self, upto: Seq, now_ms: u64) {
-        if upto > self.head.seq {
-            self.slots.add(self.head.seq, upto, now_ms, std::iter::empty(), now_ms);
-            self.head.seq = upto;
-            self.unknown_upto = upto;
-        } else {
-            // Events that no entry holds: nobody will ever know them.
-            self.lost_upto = self.head.seq;
-        }
+    /// Events before the head turn out to be lost that no entry holds: nobody will ever know
+    /// them.
+    pub(crate) fn lose_events_before_head(&mut self) {
+        self.lost_upto = self.head.seq;
     }
 
     /// Goes on at a later position, with nothing open but the pacing of held events.

@@ -15,14 +15,30 @@ use crate::room::{Fetching, Room};
 impl Room {
     /// Entries up to a position cannot be had; so many events were in them.
     ///
-    /// The gap does not move the cursors of members: those may stand before events that are still
-    /// to be sent. The next batch goes over it.
+    /// What came before them goes out at once, so that the gap can lead over them: who was told of
+    /// it and comes back, perhaps to a gateway that has those entries, gets none of them as well.
     pub(super) fn lost(&mut self, upto: Seq, events: u64, now: Now, out: &mut Vec<Effect>) {
         let Some(log) = &mut self.log else { return };
+        if upto > log.head().seq {
+            return self.leap(upto, events, GapReason::Lost, now, out);
+        }
         let standing = log.standing();
-        log.skip(upto, now.unix_ms);
+        log.lose_events_before_head();
         let gaps = standing.into_iter().map(|at| (at, at)).collect();
         self.tell_gap(gaps, events, GapReason::Lost, out);
+    }
+
+    /// Goes on at a later position: whatever is known before it goes out, and a gap follows.
+    fn leap(&mut self, to: Seq, events: u64, reason: GapReason, now: Now, out: &mut Vec<Effect>) {
+        while let Some(closed) = self.log.as_mut().and_then(|log| log.close_early(now.unix_ms)) {
+            self.send_closed(closed, StateChange::default(), out);
+        }
+        let Some(log) = &mut self.log else { return };
+        let from = log.standing();
+        log.jump(to);
+        let to = log.bookmark(to);
+        let gaps = from.into_iter().map(|at| (at, to)).collect();
+        self.tell_gap(gaps, events, reason, out);
     }
 
     /// The broker has opened the room, for the first time or once more.
@@ -51,19 +67,7 @@ impl Room {
         let Some(log) = &self.log else { return };
         let (known, start) = (log.head().seq, recent.first().map_or(head.seq, |entry| entry.prev));
         if start > known {
-            while let Some(closed) = self.log.as_mut().and_then(|l| l.close_early(now.unix_ms)) {
-                self.send_closed(closed, StateChange::default(), out);
-            }
-            let Some(log) = &mut self.log else { return };
-            let from = log.standing();
-            log.jump(start);
-            let to = log.bookmark(start);
-            self.tell_gap(
-                from.into_iter().map(|at| (at, to)).collect(),
-                0,
-                GapReason::Expired,
-                out,
-            );
+            self.leap(start, 0, GapReason::Expired, now, out);
         }
         let Some(log) = &mut self.log else { return };
         for entry in recent {

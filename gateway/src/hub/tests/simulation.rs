@@ -266,6 +266,7 @@ async fn simulate(seed: u64, faults: Faults) -> (Sums, u64, u64) {
 #[tokio::test(start_paused = true)]
 async fn accounts_close_on_every_node_however_deliveries_are_delayed_repeated_and_lost() {
     let faults = Faults {
+        told_loss_permille: 30,
         duplication_permille: 100,
         delay_ms_max: 60,
         busy_permille: 200,
