@@ -13,6 +13,12 @@
 
 pub mod app;
 mod auth;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench {
+    //! Parts of the gateway that benches drive by hand.
+    pub use crate::auth::bench::TokenStage;
+}
 mod client;
 pub mod config;
 mod conn;

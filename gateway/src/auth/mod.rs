@@ -4,6 +4,8 @@
 //! [`TokenFault`] that the client is told. Machines without clock, tasks or I/O; `keys` gets the
 //! keys and keeps them fresh.
 
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
 pub(crate) mod claims;
 pub(crate) mod config;
 pub(crate) mod fault;

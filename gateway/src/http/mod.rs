@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod admin;
 pub(crate) mod api;
+pub(crate) mod arrivals;
 pub(crate) mod entry;
 pub(crate) mod events;
 pub(crate) mod listen;

@@ -1,11 +1,9 @@
-//! The public side: accepts connections of one shard, serves pages, and turns upgrades into
-//! clients.
+//! The public side of one shard: answers requests, serves pages, and turns upgrades into clients.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,9 +19,8 @@ use hyper::upgrade::Upgraded;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::limits::VIEWER_FRAME_BYTES_MAX;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -48,20 +45,12 @@ use crate::metrics::TurnedAway;
 use crate::shard::Socket;
 
 /// A request must be here whole within this time, also on a connection that is kept open.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A request's head, and what a client may send behind its upgrade, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// What the kernel keeps of frames that were not sent yet, per connection, in bytes: what is
-/// beyond it waits in the outbox, where it is counted and can be dropped.
-const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
-/// What was sent must be acknowledged by the client's kernel within this time.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Who has connected and said nothing yet when the gateway leaves has this long to begin: a
 /// request may be on its way.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// After a failed accept (no file descriptor left, usually) the next one waits this long.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 documented! {
     /// How the public side is set up.
     #[derive(Debug, Clone, Default)]
@@ -98,11 +87,13 @@ fn echo_bytes_max(query: Option<&str>) -> usize {
 /// Whose requests a connection brings.
 pub(super) struct Visitor {
     /// The other end, or what a trusted proxy says it is.
-    address: IpAddr,
+    pub(super) address: IpAddr,
+    /// Whether its handshake was counted before it asked for anything.
+    pub(super) is_knocked: bool,
     /// Its right to be here, until it becomes a client's.
-    pass: RefCell<Option<Pass>>,
+    pub(super) pass: RefCell<Option<Pass>>,
     /// Why it is not let in, told to whatever it asks.
-    denied: Option<Denied>,
+    pub(super) denied: Option<Denied>,
     /// Ends the connection although its client does not read.
     pub(super) cut: Rc<Notify>,
 }
@@ -119,64 +110,8 @@ pub(crate) struct Public {
 }
 
 impl Public {
-    /// Accepts connections until told to stop; then takes what the kernel has queued already, so
-    /// that nobody who got through is reset.
-    pub(crate) async fn accept(
-        self: Rc<Self>,
-        listener: TcpListener,
-        stop: impl Future<Output = ()>,
-    ) {
-        tokio::pin!(stop);
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut stop => break,
-                accepted = listener.accept() => self.accepted(accepted).await,
-            }
-        }
-        self.leaving.cancel();
-        let Ok(listener) = listener.into_std() else { return };
-        while let Some(accepted) = queued(&listener) {
-            self.accepted(accepted).await;
-        }
-    }
-
-    async fn accepted(self: &Rc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>) {
-        match accepted {
-            Ok((stream, peer)) => Rc::clone(self).spawn(stream, peer),
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-
-    fn spawn(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
-        if let Err(error) = prepare(&stream) {
-            tracing::debug!(%error, "a connection ended before it began");
-            return;
-        }
-        let tasks = self.tasks.clone();
-        tasks.spawn_local(self.receive(stream, peer));
-    }
-
-    /// Finds out who it is, and in which language it speaks.
-    async fn receive(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr) {
-        let Some(visitor) = self.meet(&mut stream, peer).await else { return };
-        match &self.tls {
-            None => self.serve(stream, visitor).await,
-            Some(tls) => match tls.accept(stream).await {
-                Ok(stream) => self.serve(stream, visitor).await,
-                Err(error) => {
-                    self.context.metrics.turned_away(TurnedAway::TlsHandshake);
-                    tracing::debug!(%error, "a TLS handshake failed");
-                }
-            },
-        }
-    }
-
     /// Answers the requests of one connection.
-    async fn serve<Io>(self: Rc<Self>, stream: Io, visitor: Visitor)
+    pub(super) async fn serve<Io>(self: Rc<Self>, stream: Io, visitor: Visitor)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -220,25 +155,6 @@ impl Public {
             }
             tracing::debug!(%error, "a connection ended early");
         }
-    }
-
-    /// Finds out whose connection it is, and whether there is room for it. `None`: it is closed
-    /// without an answer.
-    async fn meet(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<Visitor> {
-        let proxies = &self.rules.proxies;
-        let address = tokio::time::timeout(HEAD_TIMEOUT, proxies.address(stream, peer)).await;
-        let Ok(Ok(address)) = address else {
-            self.context.metrics.turned_away(TurnedAway::ProxyHeader);
-            return None;
-        };
-        let known = (!proxies.trust(address)).then_some(address);
-        let (pass, entered) = self.context.doorman.enter(known)?;
-        Some(Visitor {
-            address,
-            pass: RefCell::new(Some(pass)),
-            denied: entered.err(),
-            cut: Rc::default(),
-        })
     }
 
     fn answer(
@@ -312,7 +228,9 @@ impl Public {
         visitor: &Visitor,
     ) -> Result<Option<Pass>, Denied> {
         let behind = self.rules.proxies.behind(visitor.address, headers);
-        self.context.doorman.knock(behind)?;
+        if !visitor.is_knocked {
+            self.context.doorman.knock(behind)?;
+        }
         let mut pass = visitor.pass.borrow_mut();
         if let Some(pass) = pass.as_mut() {
             pass.claim(behind)?;
@@ -372,25 +290,4 @@ fn take_apart(upgraded: Upgraded) -> io::Result<(Socket, Bytes)> {
         .map_err(|_| io::Error::other("the connection is not the socket it began as"))?;
     let (stream, session) = parts.io.into_inner().into_inner();
     Ok((Socket::tls(stream, session), parts.read_buf))
-}
-
-/// Sets what bounds the kernel's share of a slow or dead client.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
-}
-
-/// A connection that the kernel has finished already; `None` if there is none.
-///
-/// The kernel is asked itself: what the runtime knows of the queue is as old as its last look.
-fn queued(listener: &std::net::TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-    match listener.accept() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-        accepted => Some(accepted.and_then(|(stream, peer)| {
-            stream.set_nonblocking(true)?;
-            Ok((TcpStream::from_std(stream)?, peer))
-        })),
-    }
 }

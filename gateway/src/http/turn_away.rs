@@ -9,19 +9,25 @@ use crate::metrics::TurnedAway;
 /// Whoever is turned away is told to come back at some second of so many.
 const RETRY_SPREAD_S: u64 = 5;
 
+/// What is counted.
+pub(crate) fn reason(denied: Denied) -> TurnedAway {
+    match denied {
+        Denied::Full => TurnedAway::Full,
+        Denied::AddressConnections | Denied::UserConnections => TurnedAway::AddressConnections,
+        Denied::AddressHandshakes(_) => TurnedAway::AddressHandshakes,
+    }
+}
+
 /// What is counted, what is answered, and after how many seconds to come back: each at a time of
 /// its own, so that a crowd does not come back as one.
 pub(crate) fn answer(denied: Denied) -> (TurnedAway, &'static Refused, u64) {
     let jitter_s = rand::random_range(0..RETRY_SPREAD_S);
-    match denied {
-        Denied::Full => (TurnedAway::Full, &FULL, 1 + jitter_s),
-        Denied::AddressConnections | Denied::UserConnections => {
-            (TurnedAway::AddressConnections, &ADDRESS_CONNECTIONS, 1 + jitter_s)
-        }
-        Denied::AddressHandshakes(wait) => {
-            (TurnedAway::AddressHandshakes, &ADDRESS_HANDSHAKES, wait.as_secs() + 1 + jitter_s)
-        }
-    }
+    let (why, wait_s) = match denied {
+        Denied::Full => (&FULL, 0),
+        Denied::AddressConnections | Denied::UserConnections => (&ADDRESS_CONNECTIONS, 0),
+        Denied::AddressHandshakes(wait) => (&ADDRESS_HANDSHAKES, wait.as_secs()),
+    };
+    (reason(denied), why, wait_s + 1 + jitter_s)
 }
 
 const FULL: Refused = Refused {

@@ -61,6 +61,8 @@ impl Shard {
             return;
         }
         client.life = Life::Closing(now.mono_s() + CLOSING_S);
+        // Before it is told: whoever has seen the close finds it counted.
+        self.metrics.closed(ConnectionEnd::Closed(reason));
         let was_stuck = !client.outbox.is_empty();
         client.outbox.forget_batches();
         let mut sent = client.send_control(close, now.mono);
@@ -78,7 +80,6 @@ impl Shard {
             Sent::Broken => client.sink.abort(),
         }
         self.schedule(slot, generation, now.mono_s() + CLOSING_S);
-        self.metrics.closed(ConnectionEnd::Closed(reason));
     }
 
     pub(super) fn abort(&mut self, slot: u32, generation: u32) {

@@ -61,7 +61,7 @@ pub(crate) enum Control {
     Send { address: Address, frame: Bytes },
     /// Send a frame to every client of a user, or (without one) to every client.
     SendTo { user: Option<UserId>, frame: Bytes },
-    /// Send what the client is owed: its welcome, or what became of a publish.
+    /// Send what the client is owed: what became of a publish.
     Answer { address: Address, frame: Bytes },
     /// End the client: a close frame, then the socket.
     Close { address: Address, reason: CloseReason },

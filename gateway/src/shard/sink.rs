@@ -57,7 +57,7 @@ impl Socket {
         self.heard_s.set(now_s);
     }
 
-    /// Notes that an answer is under way, a welcome or an ack: the client is not sent elsewhere
+    /// Notes that an answer is under way, an ack: the client is not sent elsewhere
     /// before it has come as a [`Control::Answer`](crate::shard::Control::Answer).
     pub(crate) fn owe(&self) {
         self.owed.update(|owed| owed.saturating_add(1));

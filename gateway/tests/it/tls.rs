@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gateway::config::Config;
+use gateway::config::{AddressLimits, Config, Rate};
 use protocol::select::Budget;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::support::client::TestClient;
 use crate::support::gateway::{TICK_MS, TestGateway};
 use crate::support::process::GatewayProcess;
-use crate::support::tls::{Certificate, connect, shown};
+use crate::support::tls::{Certificate, connect, shown, try_shake};
 use crate::support::{events, http, soon, until};
 
 const ROOM: &str = "demo";
@@ -223,4 +223,77 @@ fn broken_files_are_told_before_anything_starts() {
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && told.contains("key.pem"), "{told}");
+}
+
+/// Whether a handshake with the gateway comes to an end.
+async fn is_shaken(gateway: &TestGateway) -> bool {
+    let stream = TcpStream::connect(gateway.public).await.unwrap();
+    soon("an end", try_shake(stream)).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_over_its_connections_gets_no_handshake() {
+    let certificate = Certificate::make();
+    let gateway = gateway(&certificate, |config| {
+        config.guests.address_limits = AddressLimits::On;
+        config.guests.address_connections_max = 3;
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(viewer(&gateway).await);
+    }
+    for turned_away in 1..=20 {
+        assert!(!is_shaken(&gateway).await);
+        let counted = gateway.metric("barrage_turned_away_total", "address_connections").await;
+        assert_eq!(counted, f64::from(turned_away));
+    }
+    assert_eq!(gateway.metric("barrage_turned_away_total", "tls_handshake").await, 0.0);
+    for client in &mut held {
+        client.assert_lives().await;
+    }
+    held.pop().unwrap().close().await;
+    until("a place", || async { is_shaken(&gateway).await.then_some(()) }).await;
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_shakes_hands_too_often_is_closed_before_it_costs_anything() {
+    let certificate = Certificate::make();
+    let gateway = gateway(&certificate, |config| {
+        config.guests.address_limits = AddressLimits::On;
+        config.guests.address_handshakes = Rate { burst: 6, period: Duration::from_secs(600) };
+    })
+    .await;
+    // A WebSocket counts once, not for both of its handshakes.
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(viewer(&gateway).await);
+    }
+    // Whoever asks for nothing has cost as much.
+    for _ in 0..3 {
+        assert!(is_shaken(&gateway).await);
+    }
+    for _ in 0..20 {
+        assert!(!is_shaken(&gateway).await);
+    }
+    let counted = gateway.metric("barrage_turned_away_total", "address_handshakes").await;
+    assert_eq!(counted, 20.0);
+    clients[0].assert_lives().await;
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_gateway_says_so_through_tls() {
+    let certificate = Certificate::make();
+    let gateway = gateway(&certificate, |config| config.guests.connections_max = 1).await;
+    let mut client = viewer(&gateway).await;
+    let mut stream = connect(gateway.public, None).await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    soon("an answer", stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.to_lowercase().contains("retry-after: "), "{answer}");
+    client.assert_lives().await;
+    gateway.end().await;
 }

@@ -90,6 +90,14 @@ pub(crate) async fn connect(to: SocketAddr, receive_buffer: Option<u32>) -> TlsS
 
 /// Shakes hands over a connection, whoever the gateway says that it is.
 pub(crate) async fn shake(stream: TcpStream) -> TlsStream<TcpStream> {
+    soon("the handshake", try_shake(stream)).await.expect("the gateway speaks TLS")
+}
+
+/// The same, unless the gateway does not want to.
+///
+/// # Errors
+/// The handshake has failed.
+pub(crate) async fn try_shake(stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -99,8 +107,7 @@ pub(crate) async fn shake(stream: TcpStream) -> TlsStream<TcpStream> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
-    let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    soon("the handshake", shaken).await.expect("the gateway speaks TLS")
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// The certificate that the gateway showed.

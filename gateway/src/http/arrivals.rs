@@ -1,0 +1,139 @@
+//! Who arrives: accepting connections, whose they are, and whether there is room for them.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::client::guests::Denied;
+use crate::http::serve::{HEAD_TIMEOUT, Public, Visitor};
+use crate::http::turn_away;
+use crate::metrics::TurnedAway;
+
+/// What the kernel keeps of frames that were not sent yet, per connection, in bytes: what is
+/// beyond it waits in the outbox, where it is counted and can be dropped.
+const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
+/// What was sent must be acknowledged by the client's kernel within this time.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// After a failed accept (no file descriptor left, usually) the next one waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl Public {
+    /// Accepts connections until told to stop; then takes what the kernel has queued already, so
+    /// that nobody who got through is reset.
+    pub(crate) async fn accept(
+        self: Rc<Self>,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) {
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                accepted = listener.accept() => self.accepted(accepted).await,
+            }
+        }
+        self.leaving.cancel();
+        let Ok(listener) = listener.into_std() else { return };
+        while let Some(accepted) = queued(&listener) {
+            self.accepted(accepted).await;
+        }
+    }
+
+    async fn accepted(self: &Rc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        match accepted {
+            Ok((stream, peer)) => Rc::clone(self).spawn(stream, peer),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    fn spawn(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(%error, "a connection ended before it began");
+            return;
+        }
+        let tasks = self.tasks.clone();
+        tasks.spawn_local(self.receive(stream, peer));
+    }
+
+    /// Finds out who it is, and in which language it speaks.
+    async fn receive(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr) {
+        let Some(visitor) = self.meet(&mut stream, peer).await else { return };
+        match &self.tls {
+            None => self.serve(stream, visitor).await,
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => self.serve(stream, visitor).await,
+                Err(error) => {
+                    self.context.metrics.turned_away(TurnedAway::TlsHandshake);
+                    tracing::debug!(%error, "a TLS handshake failed");
+                }
+            },
+        }
+    }
+
+    /// Finds out whose connection it is, and whether there is room for it. `None`: it is closed
+    /// without an answer.
+    async fn meet(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<Visitor> {
+        let proxies = &self.rules.proxies;
+        let address = tokio::time::timeout(HEAD_TIMEOUT, proxies.address(stream, peer)).await;
+        let Ok(Ok(address)) = address else {
+            self.context.metrics.turned_away(TurnedAway::ProxyHeader);
+            return None;
+        };
+        let known = (!proxies.trust(address)).then_some(address);
+        let (pass, entered) = self.context.doorman.enter(known)?;
+        let denied = entered.err();
+        let is_knocked = match known.filter(|_| self.tls.is_some()) {
+            None => false,
+            Some(address) => {
+                self.may_shake(address, denied)?;
+                true
+            }
+        };
+        let pass = RefCell::new(Some(pass));
+        Some(Visitor { address, is_knocked, pass, denied, cut: Rc::default() })
+    }
+
+    /// Before a TLS handshake, which costs more than anything behind it: an address that is over
+    /// a limit is not worth one, and each counts like a handshake of WebSockets, whatever is asked
+    /// for in the end. `None`: it is closed, and counted.
+    fn may_shake(&self, address: IpAddr, denied: Option<Denied>) -> Option<()> {
+        let over = match denied {
+            // Told why: it is not this address that is many.
+            Some(Denied::Full) => return Some(()),
+            Some(denied) => Err(denied),
+            None => self.context.doorman.knock(address),
+        };
+        over.inspect_err(|denied| self.context.metrics.turned_away(turn_away::reason(*denied))).ok()
+    }
+}
+
+/// Sets what bounds the kernel's share of a slow or dead client.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
+}
+
+/// A connection that the kernel has finished already; `None` if there is none.
+///
+/// The kernel is asked itself: what the runtime knows of the queue is as old as its last look.
+fn queued(listener: &std::net::TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    match listener.accept() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        accepted => Some(accepted.and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        })),
+    }
+}
