@@ -33,7 +33,8 @@ pub struct LogRules {
     pub room_entries_max: u32,
     /// How long entries are kept. Default 10 minutes.
     pub age: Duration,
-    /// Bytes kept in each of the 16 streams. Default 256 MiB, so 4 GiB in all.
+    /// Bytes kept in each of the 16 streams. Default 128 MiB, so 2 GiB in all; the server sets
+    /// them aside when a stream is made.
     pub stream_bytes_max: u64,
 }
 
@@ -82,7 +83,7 @@ impl Default for LogRules {
         Self {
             room_entries_max: 16_384,
             age: Duration::from_secs(600),
-            stream_bytes_max: 256 * 1024 * 1024,
+            stream_bytes_max: 128 * 1024 * 1024,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream;
 use async_nats::jetstream::kv::Store;
 use protocol::ids::BootId;
-use protocol::subject::{PARTITIONS, Partition, StreamIndex};
+use protocol::subject::{Partition, STREAMS, StreamIndex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -46,10 +46,8 @@ const OLDEST: (u32, u32) = (2, 11);
 
 /// Which of the links to rooms a partition uses: equal shares, whole streams on one link.
 fn link_of(partition: Partition, links: usize) -> usize {
-    partition.stream().number() * links / usize::from(PARTITIONS / 4)
+    partition.stream().number() * links / usize::from(STREAMS)
 }
-
-const _: () = assert!(protocol::subject::PARTITIONS_PER_STREAM == 4, "see link_of");
 
 pub(super) async fn start(
     config: Config,
@@ -134,7 +132,7 @@ pub(super) async fn start(
     tasks.spawn(ends.clone().end(register.run()));
     tasks.spawn(ends.clone().end(settings::run(stores, puts_queue, settings_deliveries)));
 
-    let preparing = links.clone().prepare(config, ready, store, refusal);
+    let preparing = links.clone().prepare(config, ready, log.clone(), store, refusal);
     tasks.spawn(ends.clone().end(preparing));
     tasks.spawn(ends.end(links.watch(is_ready, log, statuses)));
 
@@ -225,10 +223,11 @@ impl Links {
         self,
         config: Config,
         ready: watch::Sender<bool>,
+        log: watch::Receiver<bool>,
         store: watch::Sender<Option<Store>>,
         refusal: watch::Sender<Option<StartError>>,
     ) {
-        let clusters = self.control.len();
+        let mut contexts = Vec::new();
         for (cluster, link) in self.control.iter().enumerate() {
             link.up().await;
             if let Err(error) = check_version(link) {
@@ -239,9 +238,8 @@ impl Links {
             let mut context = jetstream::new(link.client.clone());
             context.set_timeout(REQUEST_MAX);
             let in_cluster = link.client.server_info().cluster.is_some();
-            let streams =
-                StreamIndex::all().filter(|stream| stream.number() * clusters / 16 == cluster);
-            for stream in streams {
+            contexts.push((context.clone(), in_cluster));
+            for stream in self.streams_of(cluster) {
                 if let Err(error) = make(&context, &config, stream, in_cluster).await {
                     tracing::error!(%error, "this gateway cannot run on these servers");
                     refusal.send_replace(Some(error));
@@ -267,8 +265,36 @@ impl Links {
         }
         tracing::info!("the fabric is ready");
         ready.send_replace(true);
-        // Its end would look like an end of everything.
-        std::future::pending::<()>().await;
+        self.keep(&config, &contexts, log).await;
+    }
+
+    /// Makes streams again that somebody has deleted: rooms then begin a new numbering.
+    async fn keep(
+        &self,
+        config: &Config,
+        contexts: &[(jetstream::Context, bool)],
+        mut log: watch::Receiver<bool>,
+    ) {
+        while log.wait_for(|acks| !acks).await.is_ok() {
+            for (cluster, (context, in_cluster)) in contexts.iter().enumerate() {
+                for stream in self.streams_of(cluster) {
+                    match streams::ensure(context, config, stream, *in_cluster).await {
+                        Ok(()) => {}
+                        Err(Unready::Refused(error)) => {
+                            tracing::error!(%error, "a stream was changed")
+                        }
+                        Err(Unready::Later(why)) => tracing::debug!(why, "a stream is not there"),
+                    }
+                }
+            }
+            sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    fn streams_of(&self, cluster: usize) -> impl Iterator<Item = StreamIndex> + use<> {
+        let clusters = self.control.len();
+        let share = usize::from(STREAMS) / clusters;
+        StreamIndex::all().filter(move |stream| stream.number() / share == cluster)
     }
 
     /// Says how the fabric is.

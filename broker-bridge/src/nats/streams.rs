@@ -1,7 +1,7 @@
 //! The streams that hold the logs: made by whoever comes first, checked by everybody else.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{Context, CreateStreamErrorKind};
@@ -40,8 +40,16 @@ pub(super) fn wanted(config: &Config, stream: StreamIndex, in_cluster: bool) -> 
         allow_direct: true,
         republish: Some(Republish { source, destination, headers_only: false }),
         metadata: HashMap::from([(EPOCH_KEY.to_owned(), epoch)]),
+        first_sequence: Some(numbers_from()),
         ..StreamConfig::default()
     }
+}
+
+/// Where a new numbering begins: above every one before it, so that no entry of a stream that is
+/// made again looks like an old one. Microseconds since 1970: no stream stores a million a second.
+fn numbers_from() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Sees to it that a stream is there and as it should be.

@@ -39,6 +39,9 @@ pub(super) enum Verdict {
     Done,
     /// Something before it is missing: fetch what comes after [`Follow::last`].
     Hole,
+    /// Nothing was before it when it was stored: the room was empty, or the log is another one.
+    /// Ask which it is, and fetch as with a hole.
+    Unlinked,
     /// It is behind us and yet new: the log may be another one.
     Suspect,
 }
@@ -101,24 +104,26 @@ impl Follow {
             let is_known = self.has_seen(&stored.batch);
             return if is_known { Verdict::Done } else { Verdict::Suspect };
         }
-        if stored.prev <= self.last {
+        if 0 < stored.prev && stored.prev <= self.last {
             self.append(stored, out);
-            self.unpark(out);
+            self.unpark(1, out);
             return self.learn(0);
         }
+        let verdict = if stored.prev == 0 { Verdict::Unlinked } else { Verdict::Hole };
         self.known = self.known.max(stored.seq);
         if self.parked.len() < PARKED_MAX
             && self.parked.back().is_none_or(|last| last.seq < stored.seq)
         {
             self.parked.push_back(stored);
         }
-        Verdict::Hole
+        verdict
     }
 
-    /// What the stream holds after the last entry, in order, has been fetched.
+    /// What the stream holds after the last entry, in order, has been fetched; it is still the
+    /// stream that is followed.
     pub(super) fn fetched(&mut self, batches: Vec<Stored>, out: &mut Vec<RoomDelivery>) -> Verdict {
         for stored in batches {
-            self.unpark(out);
+            self.unpark(0, out);
             if stored.seq <= self.last {
                 continue;
             }
@@ -132,7 +137,7 @@ impl Follow {
                 self.append(stored, out);
             }
         }
-        self.unpark(out);
+        self.unpark(0, out);
         self.learn(0)
     }
 
@@ -174,10 +179,11 @@ impl Follow {
         self.known = self.known.max(seq);
     }
 
-    /// Delivers what is parked, as far as it is linked to what was delivered.
-    fn unpark(&mut self, out: &mut Vec<RoomDelivery>) {
+    /// Delivers what is parked, as far as it is linked to what was delivered. `prev_min` is 0 if
+    /// what is linked to nothing may go too.
+    fn unpark(&mut self, prev_min: Seq, out: &mut Vec<RoomDelivery>) {
         while let Some(first) = self.parked.front()
-            && first.prev <= self.last
+            && (prev_min..=self.last).contains(&first.prev)
         {
             let stored = self.parked.pop_front().expect("looked at above");
             if stored.seq > self.last {

@@ -42,7 +42,7 @@ pub(super) enum Done {
     },
     Filled {
         room: RoomId,
-        found: Result<Option<Vec<Stored>>, AskError>,
+        found: Result<(Standing, Option<Vec<Stored>>), AskError>,
     },
     Fetched {
         room: RoomId,
@@ -73,8 +73,7 @@ impl Job {
                 Done::Recent { found, job: self }
             }
             Self::Fill { room } => {
-                let subject = historian.namespace.log(room);
-                let found = historian.from(stream_of(room), &subject, last + 1).await;
+                let found = fill(&historian, room, last).await;
                 Done::Filled { found, room: room.clone() }
             }
             Self::Fetch { room, after } => {
@@ -107,6 +106,17 @@ async fn open(
     Ok((standing, historian.lasts(stream, subjects, 0).await?))
 }
 
+/// What comes after a room's last entry, and in which numbering.
+async fn fill(
+    historian: &Historian,
+    room: &RoomId,
+    last: Seq,
+) -> Result<(Standing, Option<Vec<Stored>>), AskError> {
+    let (stream, subject) = (stream_of(room), historian.namespace.log(room));
+    let standing = historian.standing(stream, None).await?;
+    Ok((standing, historian.from(stream, &subject, last + 1).await?))
+}
+
 async fn audit(
     historian: &Historian,
     stream: StreamIndex,
@@ -137,20 +147,7 @@ impl Rooms {
                 (Err(error), job) => self.retry(job, &error),
                 (Ok(_), _) => {}
             },
-            Done::Filled { room: id, found } => {
-                if let Some(room) = self.rooms.get_mut(&id) {
-                    match found {
-                        Ok(None) => {
-                            // More than can be made up for: the room begins anew.
-                            room.reopen();
-                            let stream = stream_of(&id);
-                            self.queued.push_back(Job::Open { stream, rooms: vec![id] });
-                        }
-                        Ok(found) => room.filled(&id, found, &mut self.out),
-                        Err(_) => room.filled(&id, None, &mut self.out),
-                    }
-                }
-            }
+            Done::Filled { room: id, found } => self.filled(id, found),
             Done::Fetched { room: id, after, found } => {
                 if let Some(room) = self.rooms.get_mut(&id)
                     && room.answer(&id, after, found.as_ref().ok(), &mut self.out)
@@ -162,6 +159,23 @@ impl Rooms {
                 Ok((standing, lasts)) => self.audited(stream, standing, &lasts),
                 Err(error) => tracing::debug!(%error, "a stream could not be compared"),
             },
+        }
+    }
+
+    fn filled(&mut self, id: RoomId, found: Result<(Standing, Option<Vec<Stored>>), AskError>) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some((epoch, _)) = room.position() else { return };
+        match found {
+            Ok((standing, Some(found))) if standing.epoch == epoch => {
+                room.filled(&id, Some(found), &mut self.out);
+            }
+            // Another log, or more than can be made up for: the room begins anew.
+            Ok(_) => {
+                room.reopen();
+                let stream = stream_of(&id);
+                self.queued.push_back(Job::Open { stream, rooms: vec![id] });
+            }
+            Err(_) => room.filled(&id, None, &mut self.out),
         }
     }
 

@@ -206,8 +206,12 @@ impl Rooms {
             return;
         };
         let prev = super::ask::number(message, "Nats-Last-Sequence").unwrap_or(0);
-        match room.stored(id, Stored { seq, prev, batch }, &mut self.out) {
-            Verdict::Done => {}
+        let verdict = room.stored(id, Stored { seq, prev, batch }, &mut self.out);
+        if let Some(job) = room.heal(id, Instant::now(), &mut self.out) {
+            self.queued.push_back(job);
+        }
+        match verdict {
+            Verdict::Done | Verdict::Unlinked => {}
             Verdict::Hole => self.ground.stats.count_hole(),
             Verdict::Suspect => self.audit(stream_of(id)),
         }

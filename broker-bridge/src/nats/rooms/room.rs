@@ -171,9 +171,10 @@ impl Room {
     pub(super) fn filled(&mut self, id: &RoomId, found: Option<Vec<Stored>>, out: &mut Out) {
         let Phase::Open(follow) = &mut self.phase else { return };
         let mut deliveries = Vec::new();
-        let verdict = follow.fetched(found.unwrap_or_default(), &mut deliveries);
+        let is_filled =
+            found.is_some_and(|found| follow.fetched(found, &mut deliveries) == Verdict::Done);
         self.pass_on(id, deliveries, out);
-        if verdict == Verdict::Done {
+        if is_filled {
             self.hole = None;
         } else if let Some(hole) = &mut self.hole {
             hole.again_at = Some(Instant::now() + AGAIN_AFTER);

@@ -52,16 +52,26 @@ fn told(out: &mut Vec<RoomDelivery>) -> Vec<String> {
 #[test]
 fn entries_are_linked_to_what_was_delivered_before() {
     let (mut follow, mut out) = (open_at(7), Vec::new());
-    // The room was empty at 7, so the log knows of no entry before this one.
-    assert_eq!(follow.stored(stored(9, 0, batch(1, 0)), &mut out), Verdict::Done);
-    assert_eq!(follow.stored(stored(12, 9, batch(1, 1)), &mut out), Verdict::Done);
+    assert_eq!(follow.stored(stored(9, 7, batch(1, 0)), &mut out), Verdict::Done);
+    // The room's last entry lies before where the stream stood.
+    assert_eq!(follow.stored(stored(12, 5, batch(1, 1)), &mut out), Verdict::Done);
+    assert_eq!(told(&mut out), ["7<9 1", "9<12 1"]);
+}
+
+#[test]
+fn what_is_linked_to_nothing_waits_until_the_log_is_known_to_be_the_same() {
+    let (mut follow, mut out) = (open_at(7), Vec::new());
+    assert_eq!(follow.stored(stored(9, 0, batch(1, 0)), &mut out), Verdict::Unlinked);
+    assert_eq!(follow.stored(stored(12, 9, batch(1, 1)), &mut out), Verdict::Hole);
+    assert_eq!(told(&mut out), [""; 0]);
+    assert_eq!(follow.fetched(Vec::new(), &mut out), Verdict::Done);
     assert_eq!(told(&mut out), ["7<9 1", "9<12 1"]);
 }
 
 #[test]
 fn a_repeat_is_dropped_and_a_stranger_behind_us_is_suspect() {
-    let (mut follow, mut out) = (open_at(0), Vec::new());
-    follow.stored(stored(5, 0, batch(1, 0)), &mut out);
+    let (mut follow, mut out) = (open_at(4), Vec::new());
+    follow.stored(stored(5, 4, batch(1, 0)), &mut out);
     assert_eq!(told(&mut out).len(), 1);
     assert_eq!(follow.stored(stored(5, 0, batch(1, 0)), &mut out), Verdict::Done);
     assert_eq!(follow.stored(stored(1, 0, batch(2, 0)), &mut out), Verdict::Suspect);
@@ -90,7 +100,7 @@ fn a_late_entry_fills_its_hole_by_itself() {
 #[test]
 fn what_the_stream_does_not_have_any_more_is_lost_at_once() {
     let (mut follow, mut out) = (open_at(0), Vec::new());
-    follow.stored(stored(1, 0, batch(1, 0)), &mut out);
+    follow.fetched(vec![stored(1, 0, batch(1, 0))], &mut out);
     follow.stored(stored(9, 8, batch(1, 5)), &mut out);
     told(&mut out);
     // 2 to 8 were purged: the stream answers with what is behind the hole.
@@ -101,7 +111,7 @@ fn what_the_stream_does_not_have_any_more_is_lost_at_once() {
 #[test]
 fn what_cannot_be_had_in_time_is_lost_and_what_waited_goes_on() {
     let (mut follow, mut out) = (open_at(0), Vec::new());
-    follow.stored(stored(1, 0, batch(1, 0)), &mut out);
+    follow.fetched(vec![stored(1, 0, batch(1, 0))], &mut out);
     follow.stored(stored(5, 4, batch(1, 2)), &mut out);
     follow.stored(stored(8, 7, batch(1, 5)), &mut out);
     told(&mut out);
@@ -114,7 +124,7 @@ fn what_cannot_be_had_in_time_is_lost_and_what_waited_goes_on() {
 #[test]
 fn a_loss_of_another_publisher_is_told_with_its_next_batch() {
     let (mut follow, mut out) = (open_at(0), Vec::new());
-    follow.stored(stored(1, 0, batch(1, 0)), &mut out);
+    follow.fetched(vec![stored(1, 0, batch(1, 0))], &mut out);
     follow.stored(stored(2, 1, batch(2, 0)), &mut out);
     follow.stored(stored(5, 4, batch(1, 1)), &mut out);
     told(&mut out);
@@ -129,7 +139,7 @@ fn a_live_batch_that_was_stored_after_all_shows_once() {
     let (mut follow, mut out) = (open_at(0), Vec::new());
     follow.live(batch(1, 0), &mut out);
     follow.live(batch(1, 0), &mut out);
-    follow.stored(stored(3, 0, batch(1, 0)), &mut out);
+    follow.fetched(vec![stored(3, 0, batch(1, 0))], &mut out);
     assert_eq!(told(&mut out), ["live 1", "0<3 0"]);
     // And the other way round.
     follow.stored(stored(4, 3, batch(1, 1)), &mut out);
@@ -140,7 +150,7 @@ fn a_live_batch_that_was_stored_after_all_shows_once() {
 #[test]
 fn a_live_batch_that_never_came_is_lost_and_stays_so() {
     let (mut follow, mut out) = (open_at(0), Vec::new());
-    follow.stored(stored(1, 0, batch(1, 0)), &mut out);
+    follow.fetched(vec![stored(1, 0, batch(1, 0))], &mut out);
     follow.stored(stored(2, 1, batch(1, 2)), &mut out);
     follow.live(batch(1, 1), &mut out);
     assert_eq!(told(&mut out), ["0<1 1", "lost 1 upto 1", "1<2 1"]);
@@ -149,7 +159,7 @@ fn a_live_batch_that_never_came_is_lost_and_stays_so() {
 #[test]
 fn a_publisher_that_counts_from_0_again_has_lost_nothing() {
     let (mut follow, mut out) = (open_at(0), Vec::new());
-    follow.stored(stored(1, 0, batch(1, 500)), &mut out);
+    follow.fetched(vec![stored(1, 0, batch(1, 500))], &mut out);
     let again = Batch { counter: 900, ..batch(1, 0) };
     follow.stored(stored(2, 1, again), &mut out);
     follow.stored(stored(3, 2, Batch { counter: 901, ..batch(1, 1) }), &mut out);

@@ -1,0 +1,79 @@
+//! Servers and streams that will not do.
+
+use std::time::Duration;
+
+use broker_bridge::nats::{LogRules, StartError};
+use broker_bridge::{Busy, PublishError};
+use rig::nats::{Binary, Nats as Server};
+use rig::wait::soon;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::support::{Gateway, config, event, room};
+
+/// What a server says first, and the least that it answers.
+async fn old_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let info = br#"INFO {"server_id":"old","server_name":"old","version":"2.10.26","max_payload":1048576,"proto":1,"headers":true,"jetstream":true}"#;
+                socket.write_all(&[info, &b"\r\n"[..]].concat()).await?;
+                let mut heard = [0; 4096];
+                loop {
+                    let count = socket.read(&mut heard).await?;
+                    if count == 0 {
+                        return std::io::Result::Ok(());
+                    }
+                    if heard[..count].windows(4).any(|word| word == b"PING") {
+                        socket.write_all(b"PONG\r\n").await?;
+                    }
+                }
+            });
+        }
+    });
+    format!("nats://{address}")
+}
+
+#[tokio::test]
+async fn a_server_before_2_11_is_refused_with_its_version() {
+    let gateway = Gateway::start(config(&old_server().await)).await;
+    let refused = soon("a refusal", gateway.nats.refused()).await;
+    assert_eq!(refused, StartError::TooOld { server: "old".into(), version: "2.10.26".into() });
+    let told = refused.to_string();
+    assert!(told.contains("2.10.26") && told.contains("2.11"), "{told}");
+    // It has ended, as the contract says.
+    let pending = gateway.broker.publish(&room("a"), event(1)).unwrap();
+    assert_eq!(soon("an answer", pending).await, Err(PublishError::Unavailable));
+    rig::wait::until("an end", || async {
+        (gateway.broker.subscribe(&room("a")) == Err(Busy)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_set_up_otherwise_is_refused_and_the_difference_named() {
+    let Some(binary) = Binary::oldest() else { return };
+    let server = Server::single(&binary).await;
+    let first = Gateway::ready(config(&server.url())).await;
+    // The same settings are welcome.
+    Gateway::ready(config(&server.url())).await.nats.shutdown().await;
+    let mut other = config(&server.url());
+    other.log = LogRules { age: Duration::from_secs(60), ..other.log };
+    let refused = soon("a refusal", Gateway::start(other).await.nats.refused()).await;
+    let told = refused.to_string();
+    assert!(told.contains("barrage_h00"), "{told}");
+    assert!(told.contains("max_age is 600s, it should be 60s"), "{told}");
+    // Whoever runs already is not disturbed.
+    first.store(&room("a"), 1).await;
+}
+
+#[tokio::test]
+async fn several_replicas_on_a_single_server_are_refused() {
+    let Some(binary) = Binary::newest() else { return };
+    let server = Server::single(&binary).await;
+    let config = broker_bridge::nats::Config { replicas: Some(3), ..config(&server.url()) };
+    let refused = soon("a refusal", Gateway::start(config).await.nats.refused()).await;
+    assert!(refused.to_string().contains("several replicas need a cluster"), "{refused}");
+}
