@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 ARGS ?=
 
-.PHONY: help setup build run test fmt lint doc deny unit web pages interop smoke metrics fuzz-smoke churn screenshots
+.PHONY: help setup build run test fmt lint doc deny unit web pages interop cluster smoke metrics fuzz-smoke churn screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ pages: ## the pages in Chromium against the release gateway
 
 interop: ## the gateway with Chromium, Python websockets and node ws
 	@scripts/test.sh interop
+
+cluster: ## two gateways, NATS and the archive, started as docs/cluster.md says
+	@scripts/test.sh cluster
 
 smoke: ## the release binaries: pages, health, and a replay whose account closes
 	@scripts/test.sh smoke

@@ -222,6 +222,17 @@ step_interop() {
     tests/interop/run.sh
 }
 
+# Two gateways, NATS and the archive, started by the commands of docs/cluster.md.
+step_cluster() {
+    get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"
+    get_node_modules || lack "the packages of web/package-lock.json"
+    get_browser || lack "Chromium with Chinese and emoji fonts"
+    get_nats || lack "nats-server ${NATS_VERSIONS[*]}"
+    get_gateway
+    cargo build --release --locked --package bridge-worker
+    node --test tests/cluster/*.test.mjs
+}
+
 # The two binaries as they are shipped: pages, health, and an archive whose account closes.
 step_smoke() {
     get_curl || lack "curl"

@@ -32,7 +32,7 @@ pub(super) struct Options {
     #[arg(
         long,
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:9091",
+        default_value = "127.0.0.1:9092",
         env = "BARRAGE_BRIDGE_LISTEN"
     )]
     listen: SocketAddr,
@@ -44,7 +44,7 @@ pub(super) struct Options {
     log: String,
 }
 
-/// How NATS is reached; the same names as the gateway's.
+/// How NATS is reached; the variables are the gateway's.
 #[derive(Debug, Args)]
 struct Nats {
     /// The servers: nats://host:4222, several separated by commas
@@ -60,13 +60,17 @@ struct Nats {
     #[arg(long = "nats-namespace", value_name = "NAME", env = "BARRAGE_NATS_NAMESPACE", default_value = "barrage", value_parser = namespace)]
     namespace: Namespace,
     /// A credentials file
-    #[arg(long = "nats-credentials", value_name = "FILE", env = "BARRAGE_NATS_CREDENTIALS")]
+    #[arg(
+        long = "nats-credentials-file",
+        value_name = "FILE",
+        env = "BARRAGE_NATS_CREDENTIALS_FILE"
+    )]
     credentials: Option<PathBuf>,
     /// A file with the seed of an nkey
     #[arg(
-        long = "nats-nkey",
+        long = "nats-nkey-file",
         value_name = "FILE",
-        env = "BARRAGE_NATS_NKEY",
+        env = "BARRAGE_NATS_NKEY_FILE",
         conflicts_with = "credentials"
     )]
     nkey: Option<PathBuf>,
@@ -85,16 +89,21 @@ struct Nats {
     )]
     password: Option<String>,
     /// Who signs the servers' certificates, PEM
-    #[arg(long = "nats-ca", value_name = "FILE", env = "BARRAGE_NATS_CA")]
+    #[arg(long = "nats-ca-file", value_name = "FILE", env = "BARRAGE_NATS_CA_FILE")]
     ca: Option<PathBuf>,
     /// The worker's own certificate, PEM
-    #[arg(long = "nats-cert", value_name = "FILE", env = "BARRAGE_NATS_CERT", requires = "key")]
+    #[arg(
+        long = "nats-cert-file",
+        value_name = "FILE",
+        env = "BARRAGE_NATS_CERT_FILE",
+        requires = "key"
+    )]
     certificate: Option<PathBuf>,
     /// Its key, PEM
     #[arg(
-        long = "nats-key",
+        long = "nats-key-file",
         value_name = "FILE",
-        env = "BARRAGE_NATS_KEY",
+        env = "BARRAGE_NATS_KEY_FILE",
         requires = "certificate"
     )]
     key: Option<PathBuf>,

@@ -77,7 +77,10 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(async move { axum::serve(listener, routes).await });
     tracing::info!(%operations, archive = %config.folder.display(), "started");
 
-    let client = connect::connect(config.options, &config.servers, metrics.clone());
+    // Answers go where no other client of the account may listen.
+    let inbox = format!("{}.i.{}", config.namespace.as_str(), config.name);
+    let options = config.options.custom_inbox_prefix(inbox);
+    let client = connect::connect(options, &config.servers, metrics.clone());
     let client = client.await.context("cannot connect to NATS")?;
     let (stop, stopping) = watch::channel(false);
     let (jobs, taken) = mpsc::channel(JOBS_MAX);

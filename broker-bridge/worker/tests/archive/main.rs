@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod permissions;
 mod scene;
 
 use std::time::Duration;

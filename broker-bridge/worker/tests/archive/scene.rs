@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_nats::ConnectOptions;
 use async_nats::jetstream::{self, Context, stream};
 use bridge_worker::archive::Reader;
 use protocol::cursor::Epoch;
@@ -52,7 +53,12 @@ impl Scene {
     /// With a server, and streams for these rooms; `None` if there is no nats-server.
     pub(crate) async fn set(rooms: &[&str]) -> Option<Self> {
         let nats = Nats::single(&Binary::oldest()?).await;
-        let client = soon("a connection", async_nats::connect(nats.url())).await.unwrap();
+        Some(Self::set_on(nats, ConnectOptions::new(), rooms).await)
+    }
+
+    /// The same on this server, where these options let everything be done.
+    pub(crate) async fn set_on(nats: Nats, options: ConnectOptions, rooms: &[&str]) -> Self {
+        let client = soon("a connection", options.connect(nats.url())).await.unwrap();
         let scene = Self {
             nats,
             folder: TempDir::with_prefix("barrage-archive-").unwrap(),
@@ -63,7 +69,7 @@ impl Scene {
         for name in rooms {
             scene.make_stream(name, 1).await;
         }
-        Some(scene)
+        scene
     }
 
     fn stream_name(&self, name: &str) -> String {
