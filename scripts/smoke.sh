@@ -22,4 +22,5 @@ for page in "" "overlay" "assets/barrage.js"; do
 done
 
 "${CARGO_TARGET_DIR:-target}/release/barrage-loadtest" replay loadtest/samples/sample.xml \
-    --speed 10 --viewers 3 --room smoke --url "$BARRAGE_WS_URL" --api "$BARRAGE_ADMIN_URL" --api-key dev
+    --speed 10 --viewers 3 --room smoke --url "$BARRAGE_WS_URL" --api "$BARRAGE_ADMIN_URL" --api-key dev \
+    --lag-max-ms 5000 # whether it works, not how fast

@@ -17,7 +17,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use protocol::event::{Chat, Kind};
-use protocol::ids::RoomId;
 use serde::Serialize;
 
 use self::answer::{doubt, outcomes};
@@ -30,14 +29,26 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// An answer that is believed: 500 events of at most 8 KiB each, twice over.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// A client of the server API for one room. Cheap to clone.
+/// A client of the server API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
-    one: Uri,
+    base: String,
     many: Uri,
     key: HeaderValue,
-    room: RoomId,
+}
+
+/// One event to be published.
+#[derive(Debug, Clone)]
+pub(crate) struct Event<'a> {
+    /// Where.
+    pub(crate) room: &'a str,
+    /// What.
+    pub(crate) danmaku: &'a Danmaku,
+    /// Its idempotency key.
+    pub(crate) key: String,
+    /// Becomes the name of its author.
+    pub(crate) mark: String,
 }
 
 /// One event as the API takes it.
@@ -56,6 +67,7 @@ struct Publication<'a> {
 #[derive(Debug, Serialize)]
 struct Author<'a> {
     id: &'a str,
+    name: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,7 +80,7 @@ impl Api {
     ///
     /// # Errors
     /// The URL or the key cannot be sent.
-    pub(crate) fn new(base: &str, key: &str, room: &RoomId) -> anyhow::Result<Self> {
+    pub(crate) fn new(base: &str, key: &str) -> anyhow::Result<Self> {
         let base = base.trim_end_matches('/');
         let uri: Uri = base.parse().with_context(|| format!("{base} is not a URL"))?;
         if uri.scheme_str() != Some("http") || uri.query().is_some() {
@@ -79,27 +91,30 @@ impl Api {
         key.set_sensitive(true);
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
-            one: format!("{base}/v1/rooms/{}/events", percent_encode(room.as_str())).parse()?,
+            base: base.to_owned(),
             many: format!("{base}/v1/events").parse()?,
             key,
-            room: room.clone(),
         })
     }
 
-    /// Renders the request for these events, each with its idempotency key.
-    pub(crate) fn render(&self, events: &[(&Danmaku, String)]) -> Rendered {
-        let publication = |room, (danmaku, key)| publication(danmaku, key, room);
+    /// Renders the request for these events.
+    ///
+    /// # Errors
+    /// A room whose name makes no URL.
+    pub(crate) fn render(&self, events: &[Event<'_>]) -> anyhow::Result<Rendered> {
         let (uri, json) = match events {
-            [(danmaku, key)] => (&self.one, serde_json::to_vec(&publication(None, (danmaku, key)))),
+            [event] => {
+                let room = percent_encode(event.room);
+                let uri = format!("{}/v1/rooms/{room}/events", self.base).parse()?;
+                (uri, serde_json::to_vec(&publication(event, None))?)
+            }
             several => {
-                let room = Some(self.room.as_str());
-                let several =
-                    several.iter().map(|(danmaku, key)| publication(room, (danmaku, key)));
-                (&self.many, serde_json::to_vec(&Publications { events: several.collect() }))
+                let several = several.iter().map(|event| publication(event, Some(event.room)));
+                let events = Publications { events: several.collect() };
+                (self.many.clone(), serde_json::to_vec(&events)?)
             }
         };
-        let body = json.expect("strings and numbers always serialise");
-        Rendered { uri: uri.clone(), body: body.into(), count: events.len() }
+        Ok(Rendered { uri, body: json.into(), count: events.len() })
     }
 
     /// Sends a request and says what came of each of its events, in order.
@@ -159,7 +174,8 @@ pub(crate) struct Rendered {
     count: usize,
 }
 
-fn publication<'a>(danmaku: &'a Danmaku, key: &'a str, room: Option<&'a str>) -> Publication<'a> {
+fn publication<'a>(event: &'a Event<'_>, room: Option<&'a str>) -> Publication<'a> {
+    let Event { danmaku, key, mark, .. } = event;
     Publication {
         room,
         kind: Kind::Chat.text(),
@@ -170,7 +186,7 @@ fn publication<'a>(danmaku: &'a Danmaku, key: &'a str, room: Option<&'a str>) ->
             size: danmaku.size,
             emotes: Vec::new(),
         },
-        user: Author { id: danmaku.user.as_str() },
+        user: Author { id: danmaku.user.as_str(), name: mark },
         key,
         weight: danmaku.weight,
     }
@@ -197,11 +213,15 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     fn api() -> Api {
-        Api::new("http://127.0.0.1:9090/", "dev", &RoomId::parse("直播/1").unwrap()).unwrap()
+        Api::new("http://127.0.0.1:9090/", "dev").unwrap()
     }
 
     fn danmaku(p: &str, text: &str) -> Danmaku {
         Attributes::parse(p).unwrap().with_text(text).unwrap()
+    }
+
+    fn event<'a>(danmaku: &'a Danmaku, key: &str) -> Event<'a> {
+        Event { room: "直播/1", danmaku, key: key.into(), mark: "m".into() }
     }
 
     fn again(reason: &str, after_ms: Option<u64>, doubtful: bool) -> Outcome {
@@ -213,21 +233,20 @@ mod tests {
     fn one_event_goes_to_its_room_and_several_name_theirs() {
         let (a, b) =
             (danmaku("1,4,25,16711680,0,0,a,1,7", "前方"), danmaku("1,1,18,0,0,0,b,1", "x"));
-        let one = api().render(&[(&a, "k-0".into())]);
+        let one = api().render(&[event(&a, "k-0")]).unwrap();
         assert_eq!(one.uri.path(), "/v1/rooms/%E7%9B%B4%E6%92%AD%2F1/events");
         assert_eq!(
             std::str::from_utf8(&one.body).unwrap(),
-            r##"{"kind":"chat","body":{"text":"前方","mode":"bottom","color":"#ff0000","size":"medium"},"user":{"id":"u-a"},"key":"k-0","weight":7}"##
+            r##"{"kind":"chat","body":{"text":"前方","mode":"bottom","color":"#ff0000","size":"medium"},"user":{"id":"u-a","name":"m"},"key":"k-0","weight":7}"##
         );
-        let two = api().render(&[(&a, "k-0".into()), (&b, "k-1".into())]);
+        let two = api().render(&[event(&a, "k-0"), event(&b, "k-1")]).unwrap();
         assert_eq!((two.uri.path(), two.count), ("/v1/events", 2));
         assert!(two.body.starts_with(r#"{"events":[{"room":"直播/1","kind":"chat","#.as_bytes()));
-        assert!(two.body.ends_with(br#""user":{"id":"u-b"},"key":"k-1"}]}"#));
+        assert!(two.body.ends_with(br#""user":{"id":"u-b","name":"m"},"key":"k-1"}]}"#));
     }
 
     #[test]
     fn what_cannot_be_sent_is_refused_at_once() {
-        let room = RoomId::parse("demo").unwrap();
         for (base, key) in [
             ("127.0.0.1:9090", "dev"),
             ("https://127.0.0.1:9090", "dev"),
@@ -235,7 +254,7 @@ mod tests {
             ("http://127.0.0.1:9090", "a\nb"),
             ("", "dev"),
         ] {
-            assert!(Api::new(base, key, &room).is_err(), "{base} {key:?}");
+            assert!(Api::new(base, key).is_err(), "{base} {key:?}");
         }
     }
 
@@ -243,9 +262,9 @@ mod tests {
     async fn a_server_that_is_not_there_has_published_nothing_and_one_that_hangs_up_may_have() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let api = Api::new(&base, "dev", &RoomId::parse("demo").unwrap()).unwrap();
+        let api = Api::new(&base, "dev").unwrap();
         let danmaku = danmaku("1,1,25,0,0,0,a,1", "x");
-        let rendered = api.render(&[(&danmaku, "k".into())]);
+        let rendered = api.render(&[event(&danmaku, "k")]).unwrap();
 
         let hang_up = async {
             let (mut socket, _) = listener.accept().await.unwrap();

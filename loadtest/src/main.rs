@@ -32,7 +32,6 @@ mod archive;
 mod clean;
 mod clock;
 mod danmaku;
-mod distribution;
 mod engine;
 mod fleet;
 mod histogram;
@@ -46,7 +45,6 @@ mod report;
 mod run;
 mod scenario;
 mod truth;
-mod viewer;
 mod wire;
 
 use std::io::Write as _;

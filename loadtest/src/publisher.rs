@@ -1,17 +1,18 @@
 //! When what is published: an open-loop schedule with retries.
 //!
-//! A machine: it is asked for the next request, told what came of it, and keeps the [`Ledger`].
+//! A machine: it is asked for the next request, told what came of it, and keeps a list of what was published.
 //! The schedule never waits for answers: what has become due while requests are in flight goes
 //! out with the next one, and how late an event was sent for the first time is its lag.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::distribution::Distribution;
+use crate::clock::micros;
+use crate::histogram::Histogram;
 use crate::now::Now;
-use crate::replay::ledger::{Ledger, Own, Step};
+use crate::truth::ledger::{Fate, Own};
 
 /// Requests in flight at once: at 5 ms an answer, enough for 1,600 single requests a second.
 const IN_FLIGHT_MAX: usize = 8;
@@ -58,8 +59,9 @@ pub(crate) enum Outcome {
 pub(crate) struct Request {
     /// Their indices in the plan, in order of time.
     pub(crate) events: Vec<usize>,
-    step: Step,
-    unix_ms: u64,
+    /// Which request it is; the log keeps the order of its events.
+    nth: u32,
+    us: u64,
 }
 
 /// What the publisher has counted.
@@ -78,7 +80,11 @@ pub(crate) struct Tally {
     /// Events that the log does not keep.
     pub(crate) not_stored: u64,
     /// First attempts after their time.
-    pub(crate) lag: Distribution,
+    pub(crate) lag: Histogram,
+    /// Events acked.
+    pub(crate) acked: u64,
+    /// Acks that carried the id of an event acked before.
+    pub(crate) repeated_ids: u64,
     /// When the first request was sent.
     pub(crate) first_sent: Option<Instant>,
     /// When the last event was acked.
@@ -92,8 +98,8 @@ pub(crate) struct Tally {
 struct Attempts {
     count: u32,
     give_up_at: Option<Instant>,
-    /// The first request that may have published it without our knowing.
-    doubt: Option<(Step, u64)>,
+    /// When the first request was sent that may have published it without our knowing.
+    doubt: Option<u64>,
 }
 
 /// Publishes a plan: one time for each event, in order.
@@ -102,8 +108,9 @@ pub(crate) struct Publisher {
     attempts: Vec<Attempts>,
     due: BinaryHeap<Reverse<(Instant, usize)>>,
     in_flight: usize,
-    /// What has been published.
-    pub(crate) ledger: Ledger,
+    /// What was published, or may have been; numbers are indices in the plan.
+    pub(crate) ledger: Vec<Own>,
+    ids: HashSet<Arc<str>>,
     /// What has been counted.
     pub(crate) tally: Tally,
 }
@@ -116,7 +123,8 @@ impl Publisher {
             attempts: vec![Attempts { count: 0, give_up_at: None, doubt: None }; due.len()],
             due,
             in_flight: 0,
-            ledger: Ledger::default(),
+            ledger: Vec::new(),
+            ids: HashSet::new(),
             tally: Tally::default(),
         }
     }
@@ -151,7 +159,8 @@ impl Publisher {
         self.tally.requests += 1;
         self.tally.requests_of_many += u64::from(events.len() > 1);
         self.tally.first_sent.get_or_insert(now.mono);
-        Some(Request { events, step: self.ledger.advance(), unix_ms: now.unix_ms })
+        let nth = u32::try_from(self.tally.requests).unwrap_or(u32::MAX);
+        Some(Request { events, nth, us: now.us })
     }
 
     fn begin_attempt(&mut self, event: usize, due: Instant, now: Instant) {
@@ -159,7 +168,7 @@ impl Publisher {
         attempts.count += 1;
         if attempts.give_up_at.is_none() {
             attempts.give_up_at = Some(now + TRY_FOR);
-            self.tally.lag.record(now.saturating_duration_since(due));
+            self.tally.lag.record(micros(now.saturating_duration_since(due)));
         }
     }
 
@@ -173,27 +182,30 @@ impl Publisher {
         jitter: f64,
     ) {
         self.in_flight -= 1;
-        let step = self.ledger.advance();
         let short = Outcome::Again { reason: "no result".into(), after: None, doubtful: true };
         let outcomes = outcomes.into_iter().chain(std::iter::repeat(short));
-        for (place, (event, outcome)) in request.events.iter().zip(outcomes).enumerate() {
+        for (event, outcome) in request.events.iter().zip(outcomes) {
             match outcome {
                 Outcome::Acked { id, ts_ms, stored } => {
                     let doubt = self.attempts[*event].doubt;
-                    let (from, since_ms) = doubt.unwrap_or((request.step, request.unix_ms));
-                    let place = doubt.is_none().then_some(place);
-                    self.ledger.enter(id, Own { from, to: step, place });
+                    let from_us = doubt.unwrap_or(request.us);
+                    // One that was tried again has lost its place among the others.
+                    let is_first = self.attempts[*event].count == 1;
+                    let speaker = if is_first { request.nth } else { alone(*event) };
+                    self.enter(*event, from_us, now.us, speaker, Fate::Acked);
+                    self.tally.acked += 1;
+                    self.tally.repeated_ids += u64::from(!self.ids.insert(id));
                     self.tally.not_stored += u64::from(!stored);
-                    self.tally.clocks_differ |= !(since_ms..=now.unix_ms).contains(&ts_ms);
+                    let span_ms = from_us / 1000..=now.us / 1000;
+                    self.tally.clocks_differ |= !span_ms.contains(&ts_ms);
                     self.tally.last_acked = Some(now.mono);
                 }
-                Outcome::Refused(code) => self.end_unpublished(*event, code),
+                Outcome::Refused(code) => self.end_unpublished(*event, code, now.us),
                 Outcome::Again { reason, after, doubtful } => {
                     if doubtful {
-                        let first = (request.step, request.unix_ms);
-                        self.attempts[*event].doubt.get_or_insert(first);
+                        self.attempts[*event].doubt.get_or_insert(request.us);
                     }
-                    self.try_again(*event, reason, after, now.mono, jitter);
+                    self.try_again(*event, reason, after, now, jitter);
                 }
             }
         }
@@ -204,29 +216,40 @@ impl Publisher {
         event: usize,
         reason: String,
         after: Option<Duration>,
-        now: Instant,
+        now: Now,
         jitter: f64,
     ) {
         let attempts = self.attempts[event];
         let doublings = attempts.count.saturating_sub(1).min(16);
         let pause = (BACKOFF_FIRST * (1 << doublings)).min(BACKOFF_MAX);
-        let at =
-            now + after.unwrap_or_default() + pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+        let at = now.mono
+            + after.unwrap_or_default()
+            + pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         if attempts.give_up_at.is_some_and(|give_up_at| at > give_up_at) {
-            self.end_unpublished(event, reason);
+            self.end_unpublished(event, reason, now.us);
         } else {
             *self.tally.retries.entry(reason).or_default() += 1;
             self.due.push(Reverse((at, event)));
         }
     }
 
-    fn end_unpublished(&mut self, event: usize, reason: String) {
-        if self.attempts[event].doubt.is_some() {
+    fn end_unpublished(&mut self, event: usize, reason: String, now_us: u64) {
+        if let Some(from_us) = self.attempts[event].doubt {
+            self.enter(event, from_us, now_us, alone(event), Fate::Unanswered);
             self.tally.unanswered += 1;
         } else {
             *self.tally.refused.entry(reason).or_default() += 1;
         }
     }
+
+    fn enter(&mut self, event: usize, from_us: u64, to_us: u64, speaker: u32, fate: Fate) {
+        self.ledger.push(Own { number: event as u32, from_us, to_us, speaker, fate });
+    }
+}
+
+/// A speaker who has said nothing but this event.
+fn alone(event: usize) -> u32 {
+    u32::MAX - event as u32
 }
 
 #[cfg(test)]

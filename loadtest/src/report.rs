@@ -17,6 +17,7 @@ use crate::engine::tally::Tally;
 use crate::fleet::coordinator::Run;
 use crate::observe::process::Usage;
 use crate::observe::server::Sample;
+use crate::replay::Replayed;
 use crate::truth::judge::Sentence;
 
 pub(crate) use self::merge::merge;
@@ -63,6 +64,9 @@ pub(crate) struct Report {
     pub(crate) is_quiet: bool,
     /// The generator's lag above which a report is invalid, in ms.
     pub(crate) lag_max_ms: f64,
+    /// Of a replay: the archive and what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replay: Option<Replayed>,
     /// How many machines' reports this is.
     pub(crate) hosts: u32,
 }
@@ -148,9 +152,16 @@ impl Report {
             end_us: run.end_us,
             is_quiet: run.is_quiet,
             lag_max_ms: about.lag_max_ms,
+            replay: None,
             hosts: 1,
         };
         report.judged()
+    }
+
+    /// The same with what is to be said of a replay.
+    pub(crate) fn with_replay(mut self, replayed: Replayed) -> Self {
+        self.replay = Some(replayed);
+        self.judged()
     }
 
     /// Reads a report that was written as JSON.
@@ -217,7 +228,9 @@ fn findings(report: &Report) -> Vec<String> {
     ];
     let counts = counts.map(|(count, text)| (count, text.to_owned()));
     let all = counts.into_iter().chain(gave_up).filter(|(count, _)| *count > 0);
-    all.map(|(count, text)| format!("{count} {text}")).collect()
+    let mut findings: Vec<String> = all.map(|(count, text)| format!("{count} {text}")).collect();
+    findings.extend(report.replay.iter().flat_map(Replayed::findings));
+    findings
 }
 
 /// Cores of which a worker, which has one thread, may use most.

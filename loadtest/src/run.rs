@@ -69,7 +69,7 @@ pub(crate) struct MergeOptions {
 
 /// Where a report goes beside the terminal; opened before the run, so that a wrong path costs
 /// nothing.
-struct Files {
+pub(crate) struct Files {
     json: Option<File>,
     html: Option<File>,
 }
@@ -80,8 +80,7 @@ struct Files {
 /// [`Failure`].
 pub(crate) fn scenario(scenario: &Scenario) -> Result<u8, Failure> {
     let common = scenario.common();
-    // Seeds are told as JSON numbers, of which 53 bits are safe everywhere.
-    let seed = common.seed.unwrap_or_else(|| rand::random::<u64>() >> 11);
+    let seed = common.seed();
     let plan = scenario.plan(seed).map_err(Failure::Usage)?;
     let files = Files::open(common.json.as_deref(), common.html.as_deref())?;
     let about = About {
@@ -92,7 +91,7 @@ pub(crate) fn scenario(scenario: &Scenario) -> Result<u8, Failure> {
         lag_max_ms: common.lag_max_ms,
     };
     let mut live = Live::new(&plan);
-    let run = coordinator::play(plan, &common.lead(), |stage| live.show(stage));
+    let run = coordinator::play(plan, &common.lead(), None, |stage| live.show(stage));
     drop(live);
     let run = run.map_err(Failure::Run)?;
     files.tell(&Report::new(about, run))
@@ -110,12 +109,19 @@ pub(crate) fn merge(options: &MergeOptions) -> Result<u8, Failure> {
 }
 
 impl Files {
-    fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Self, Failure> {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`]: one of them cannot be written.
+    pub(crate) fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Self, Failure> {
         Ok(Self { json: create(json)?, html: create(html)? })
     }
 
     /// Tells a report everywhere; ends with its exit code.
-    fn tell(self, report: &Report) -> Result<u8, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure::Run`]: a file cannot be written.
+    pub(crate) fn tell(self, report: &Report) -> Result<u8, Failure> {
         // A reader that has seen enough and closed the pipe is no failure.
         let _ = write!(std::io::stdout(), "{report}");
         if let Some(mut file) = self.json {

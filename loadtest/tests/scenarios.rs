@@ -178,6 +178,17 @@ async fn reports_of_several_machines_are_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_is_replayed_into_many_rooms_at_once() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/sample.xml");
+    let options = [sample, "--speed", "20", "--room", "cat", "--rooms", "3", "--viewers", "2"];
+    let run = Bench::start().run("replay", &options).await;
+    run.assert_kept();
+    assert_eq!((run.count("viewers"), run.count("events_published")), (6, 150), "{}", run.text);
+    assert_eq!(run.count("accounts_certain"), 6, "{}", run.text);
+    assert!(run.figure("latency_p50_ms") > 0.0, "{}", run.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_does_not_come_to_rest_is_broken_and_calls_nothing_lost() {
     let options = ["--viewers", "5", "--chat", "20", "--for", "2", "--drain-s", "0"];
     let run = Bench::start().run("viewers", &options).await;

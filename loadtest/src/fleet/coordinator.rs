@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -31,6 +31,8 @@ pub(crate) struct Lead {
     pub(crate) sockets_max: usize,
     /// How long the clients may take to come in before the beginning.
     pub(crate) join_for: Duration,
+    /// Whether there is no run without all of them.
+    pub(crate) all_must_join: bool,
     /// Quiet time between the last join and the beginning.
     pub(crate) settle_for: Duration,
     /// Time after the last thing in the plan in which nothing is heard, before the verdict.
@@ -66,6 +68,15 @@ pub(crate) struct Run {
     pub(crate) is_quiet: bool,
 }
 
+/// Somebody who publishes beside the workers, in a thread of their own.
+#[derive(Debug)]
+pub(crate) struct Outsider {
+    /// Is told the beginning, in µs since 1970.
+    pub(crate) begin: SyncSender<u64>,
+    /// Tells in the end what was published, by room.
+    pub(crate) published: Receiver<Vec<RoomLedger>>,
+}
+
 /// Where a run is; told to whoever shows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Stage {
@@ -97,7 +108,12 @@ struct Fleet {
 ///
 /// # Errors
 /// A worker cannot be started or has failed.
-pub(crate) fn play(plan: Plan, lead: &Lead, mut show: impl FnMut(&Stage)) -> anyhow::Result<Run> {
+pub(crate) fn play(
+    plan: Plan,
+    lead: &Lead,
+    outsider: Option<&Outsider>,
+    mut show: impl FnMut(&Stage),
+) -> anyhow::Result<Run> {
     let (end_us, early, rooms) = (plan.end_us(), plan.early(), plan.rooms.len());
     let watch = Watch::begin(lead.admin.as_deref(), lead.pid)?;
     let mut fleet = Fleet::start(plan, lead.sockets_max)?;
@@ -108,13 +124,32 @@ pub(crate) fn play(plan: Plan, lead: &Lead, mut show: impl FnMut(&Stage)) -> any
     fleet.until("coming in", &mut show, |fleet| {
         fleet.in_or_gone() >= early || Instant::now() >= deadline
     })?;
+    if lead.all_must_join && fleet.joined() < early {
+        bail!("not all viewers could join in {:?}", lead.join_for);
+    }
     let settled = Instant::now() + lead.settle_for;
     fleet.until("settling", &mut show, |_| Instant::now() >= settled)?;
     let begin_us = fleet.clock.now_us() + NOTICE_US;
     fleet.tell(&ToWorker::Begin(begin_us))?;
-    fleet.until("running", &mut show, |fleet| fleet.clock.now_us() >= begin_us + end_us)?;
+    let mut ledgers = vec![RoomLedger::default(); rooms];
+    if let Some(outsider) = outsider {
+        outsider.begin.send(begin_us).context("the publisher is gone")?;
+    }
+    let mut waits_for = outsider;
+    fleet.until("running", &mut show, |fleet| {
+        match waits_for.map(|outsider| outsider.published.try_recv()) {
+            Some(Ok(published)) => (ledgers, waits_for) = (published, None),
+            Some(Err(TryRecvError::Disconnected)) => return true,
+            Some(Err(TryRecvError::Empty)) | None => {}
+        }
+        waits_for.is_none() && fleet.clock.now_us() >= begin_us + end_us
+    })?;
+    if waits_for.is_some() {
+        bail!("the publisher has failed");
+    }
     let deadline = Instant::now() + lead.drain_for;
-    let last_us = begin_us + end_us;
+    let last_us =
+        (begin_us + end_us).max(if outsider.is_some() { fleet.clock.now_us() } else { 0 });
     fleet.until("closing accounts", &mut show, |fleet| {
         fleet.is_quiet(last_us, lead.quiet_for) || Instant::now() >= deadline
     })?;
@@ -122,7 +157,6 @@ pub(crate) fn play(plan: Plan, lead: &Lead, mut show: impl FnMut(&Stage)) -> any
     let is_quiet = fleet.is_quiet(last_us, lead.quiet_for);
     let over_us = fleet.clock.now_us();
     fleet.tell(&ToWorker::Finish)?;
-    let mut ledgers = vec![RoomLedger::default(); rooms];
     for part in fleet.collect(|message| match message {
         FromWorker::Published(ledgers) => Some(ledgers),
         FromWorker::Ready | FromWorker::Progress(_) | FromWorker::Done(_) => None,
@@ -189,7 +223,7 @@ impl Fleet {
         &mut self,
         name: &'static str,
         show: &mut impl FnMut(&Stage),
-        is_so: impl Fn(&Self) -> bool,
+        mut is_so: impl FnMut(&Self) -> bool,
     ) -> anyhow::Result<()> {
         while !is_so(self) {
             match self.lines.recv_timeout(LOOK_EVERY) {
@@ -232,6 +266,10 @@ impl Fleet {
             }
         }
         Ok(picked.into_iter().flatten().collect())
+    }
+
+    fn joined(&self) -> usize {
+        self.progress.iter().map(|worker| worker.joined).sum()
     }
 
     fn in_or_gone(&self) -> usize {

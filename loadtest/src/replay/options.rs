@@ -8,6 +8,7 @@ use clap::Args;
 use protocol::ids::RoomId;
 
 use crate::archive::Archive;
+use crate::scenario::options::Common;
 
 /// Play a danmaku archive into a room and check that every viewer's account closes.
 #[derive(Debug, Args)]
@@ -25,27 +26,20 @@ pub(crate) struct Options {
     /// Play what appears before this second of the recording
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(crate) to: Option<Duration>,
-    /// The gateway's WebSocket, with ?token=… if it asks for one
-    #[arg(long, default_value = "ws://127.0.0.1:8080/ws")]
-    pub(crate) url: String,
-    /// The gateway's admin port
-    #[arg(long, default_value = "http://127.0.0.1:9090")]
-    pub(crate) api: String,
     /// The key of the server API
     #[arg(long, env = "BARRAGE_API_KEY", hide_env_values = true, default_value = "dev")]
     pub(crate) api_key: String,
     /// The room
     #[arg(long, default_value = "demo", value_parser = room)]
     pub(crate) room: RoomId,
-    /// How many viewers watch
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) viewers: u16,
-    /// How long to wait after the last publish for accounts to close, in seconds
-    #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
-    pub(crate) timeout_s: Duration,
-    /// Write the report as JSON to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    /// How many rooms it is played into at once: ROOM-1, ROOM-2 and so on
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) rooms: u16,
+    /// How many viewers watch each room
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) viewers: u32,
+    #[command(flatten)]
+    pub(crate) common: Common,
 }
 
 impl Options {
@@ -57,12 +51,16 @@ impl Options {
         if self.to.is_some_and(|to| to <= self.from) {
             bail!("--to is not after --from");
         }
-        let url = &self.url;
-        let uri: hyper::Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
-        if uri.scheme_str() != Some("ws") {
-            bail!("{url}: the gateway is watched at ws://host:port/ws");
-        }
+        self.common.target()?;
         Ok(())
+    }
+
+    /// The names of the rooms.
+    pub(crate) fn room_names(&self) -> Vec<String> {
+        match self.rooms {
+            1 => vec![self.room.to_string()],
+            rooms => (1..=rooms).map(|nth| format!("{}-{nth}", self.room)).collect(),
+        }
     }
 
     /// Reads the archive, within the window.

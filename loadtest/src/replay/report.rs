@@ -1,42 +1,29 @@
-//! The outcome of a replay, complete: what was found in the file, what became of each danmaku,
-//! and the verdict over every viewer. JSON for programs; for people see [`table`].
-
-mod table;
+//! What a report says of a replay: what was found in the file, and what became of each danmaku.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
-use crate::distribution::{Distribution, Summary};
-use crate::publisher::{Publisher, Tally};
+use crate::histogram::Histogram;
+use crate::publisher::Tally;
 use crate::replay::Options;
-use crate::replay::account::Account;
-use crate::replay::ledger::Ledger;
-use crate::replay::verdict::{Rule, Sums, Verdict};
-use crate::wire::message::LeftOut;
 
-/// The report of a replay.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    scenario: &'static str,
+/// A replay.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Replayed {
     file: String,
-    room: String,
     speed: f64,
     from_s: f64,
     to_s: Option<f64>,
     archive: Found,
     publishing: Publishing,
-    viewers: Vec<Viewed>,
-    /// What is wrong with the run as a whole.
-    findings: Vec<Reason>,
-    /// Whether the run as a whole and every viewer's account close.
-    closes: bool,
 }
 
 /// What was found in the archive.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Found {
     danmaku: u64,
     by_mode: BTreeMap<i64, u64>,
@@ -47,8 +34,8 @@ struct Found {
     broken_markup: u64,
 }
 
-/// What became of what was played.
-#[derive(Debug, Serialize)]
+/// What became of what was played, over all rooms.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Publishing {
     acked: u64,
     not_stored: u64,
@@ -62,75 +49,34 @@ struct Publishing {
     planned_s: f64,
     /// From the first request to the last ack.
     took_s: f64,
-    /// Acked events per second of `took_s`.
-    rate_per_s: f64,
     /// How late events were sent for the first time.
-    lag: Option<Summary>,
-    /// Whether the server's clock is not ours; then there are no latencies.
+    lag: Histogram,
+    /// Whether the server's clock is not ours.
     clocks_differ: bool,
 }
 
-/// What one viewer saw.
-#[derive(Debug, Serialize)]
-struct Viewed {
-    viewer: usize,
-    closes: bool,
-    rule: Rule,
-    sums: Sums,
-    left_out: LeftOut,
-    batches: u64,
-    gaps: BTreeMap<String, u64>,
-    duplicates: u64,
-    chain_breaks: u64,
-    connection_breaks: u64,
-    recoveries: u64,
-    restarts: u64,
-    /// From acceptance by the server to receipt, own events that came as they happened.
-    latency: Option<Summary>,
-    findings: Vec<Reason>,
-}
-
-/// A finding, for programs and for people.
-#[derive(Debug, Clone, Serialize)]
-struct Reason {
-    name: &'static str,
-    text: String,
-}
-
-impl Report {
-    /// Puts everything together and judges.
-    pub(crate) fn new(
-        options: &Options,
-        archive: &Archive,
-        publisher: &Publisher,
-        accounts: &[Account],
-    ) -> Self {
-        let ledger = &publisher.ledger;
-        let clocks_differ = publisher.tally.clocks_differ;
-        let viewers: Vec<Viewed> = accounts
-            .iter()
-            .enumerate()
-            .map(|(viewer, account)| viewed(viewer, account, ledger, clocks_differ))
-            .collect();
-        let findings = findings(publisher);
+impl Replayed {
+    /// Of this replay.
+    pub(crate) fn new(options: &Options, archive: &Archive, tally: &Tally) -> Self {
         Self {
-            scenario: "replay",
             file: options.file.display().to_string(),
-            room: options.room.to_string(),
             speed: options.speed,
             from_s: options.from.as_secs_f64(),
             to_s: options.to.map(|to| to.as_secs_f64()),
             archive: found(archive),
-            publishing: publishing(publisher, planned(archive, options.speed)),
-            closes: findings.is_empty() && viewers.iter().all(|viewer| viewer.closes),
-            viewers,
-            findings,
+            publishing: publishing(tally, planned(archive, options.speed)),
         }
     }
 
-    /// Whether the run as a whole and every viewer's account close.
-    pub(crate) fn closes(&self) -> bool {
-        self.closes
+    /// What is wrong with it.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let Publishing { acked, unanswered, repeated_ids, .. } = &self.publishing;
+        let nothing = (*acked == 0).then(|| "nothing was published".to_owned());
+        let doubtful = (*unanswered > 0)
+            .then(|| format!("of {unanswered} events it is not known whether they were published"));
+        let repeated = (*repeated_ids > 0)
+            .then(|| format!("{repeated_ids} acks carry the id of another event"));
+        [nothing, doubtful, repeated].into_iter().flatten().collect()
     }
 }
 
@@ -153,85 +99,75 @@ fn planned(archive: &Archive, speed: f64) -> Duration {
     times.map_or(Duration::ZERO, |(first, last)| (last.at - first.at).div_f64(speed))
 }
 
-fn publishing(publisher: &Publisher, planned: Duration) -> Publishing {
-    let Publisher { ledger, tally, .. } = publisher;
-    let took = took(tally).as_secs_f64();
-    let acked = ledger.len() as u64;
+fn publishing(tally: &Tally, planned: Duration) -> Publishing {
+    let ends = tally.first_sent.zip(tally.last_acked);
+    let took = ends.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first));
     Publishing {
-        acked,
+        acked: tally.acked,
         not_stored: tally.not_stored,
         refused: tally.refused.clone(),
         unanswered: tally.unanswered,
-        repeated_ids: ledger.repeated_ids(),
+        repeated_ids: tally.repeated_ids,
         retries: tally.retries.clone(),
         requests: tally.requests,
         requests_of_many: tally.requests_of_many,
         planned_s: planned.as_secs_f64(),
-        took_s: took,
-        rate_per_s: if took > 0.0 { acked as f64 / took } else { 0.0 },
-        lag: tally.lag.summary(),
+        took_s: took.as_secs_f64(),
+        lag: tally.lag.clone(),
         clocks_differ: tally.clocks_differ,
     }
 }
 
-fn took(tally: &Tally) -> Duration {
-    let ends = tally.first_sent.zip(tally.last_acked);
-    ends.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
-}
-
-fn viewed(viewer: usize, account: &Account, ledger: &Ledger, clocks_differ: bool) -> Viewed {
-    let verdict = Verdict::of(account, ledger);
-    let latency = (!clocks_differ).then(|| latency(account, ledger)).flatten();
-    Viewed {
-        viewer,
-        closes: verdict.closes(),
-        rule: verdict.rule,
-        sums: verdict.sums,
-        left_out: account.span().map(|span| span.left_out.clone()).unwrap_or_default(),
-        batches: account.batches,
-        gaps: account.gaps.clone(),
-        duplicates: account.faults.duplicates,
-        chain_breaks: account.faults.chain_breaks,
-        connection_breaks: account.breaks,
-        recoveries: account.recoveries,
-        restarts: account.spans().len().saturating_sub(1) as u64,
-        latency: latency.and_then(|latency| latency.summary()),
-        findings: verdict.findings.iter().map(reason).collect(),
-    }
-}
-
-/// The latencies of own events; `None` if one of them was received before it was accepted.
-fn latency(account: &Account, ledger: &Ledger) -> Option<Distribution> {
-    let mut latency = Distribution::default();
-    let received = account.spans().iter().flat_map(|span| &span.received);
-    let own = received.filter(|received| ledger.find(&received.id).is_some());
-    for latency_ms in own.filter_map(|own| own.latency_ms) {
-        latency.record(Duration::from_millis(u64::try_from(latency_ms).ok()?));
-    }
-    Some(latency)
-}
-
-fn reason(finding: &crate::replay::verdict::Finding) -> Reason {
-    Reason { name: finding.name(), text: finding.to_string() }
-}
-
-fn findings(publisher: &Publisher) -> Vec<Reason> {
-    let mut findings = Vec::new();
-    if publisher.ledger.len() == 0 {
-        let text = "nothing was published".into();
-        findings.push(Reason { name: "nothing_published", text });
-    }
-    if publisher.tally.unanswered > 0 {
-        let text = format!(
-            "of {} events it is not known whether they were published",
-            publisher.tally.unanswered
+impl fmt::Display for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { archive, publishing, .. } = self;
+        writeln!(f, "archive {}", self.file)?;
+        let to = self.to_s.map_or("the end".into(), |to| format!("{to} s"));
+        row(f, "speed", &format!("{}x, from {} s to {to}", self.speed, self.from_s))?;
+        row(f, "danmaku", &archive.danmaku)?;
+        row(f, "by mode", &counts(&archive.by_mode))?;
+        row(f, "to play", &archive.to_play)?;
+        row(f, "not played", &counts(&archive.not_played))?;
+        row(f, "other tags", &counts(&archive.other_tags))?;
+        let mended = format!(
+            "{} characters mended, {} broken places skipped",
+            archive.mended_characters, archive.broken_markup
         );
-        findings.push(Reason { name: "unanswered", text });
+        row(f, "repairs", &mended)?;
+        writeln!(f, "publishing")?;
+        let acked = format!("{}, of these {} not stored", publishing.acked, publishing.not_stored);
+        row(f, "acked", &acked)?;
+        row(f, "refused", &counts(&publishing.refused))?;
+        row(f, "retries", &counts(&publishing.retries))?;
+        let (requests, many) = (publishing.requests, publishing.requests_of_many);
+        row(f, "requests", &format!("{requests}, of these {many} with several events"))?;
+        let (took, planned) = (publishing.took_s, publishing.planned_s);
+        row(f, "duration", &format!("{took:.1} s (planned {planned:.1} s)"))?;
+        let lag_ms = publishing.lag.percentile_ms(99.0).unwrap_or(0.0);
+        row(f, "lag", &format!("p99 {lag_ms:.1} ms"))
     }
-    if publisher.ledger.repeated_ids() > 0 {
-        let text =
-            format!("{} acks carry the id of another event", publisher.ledger.repeated_ids());
-        findings.push(Reason { name: "repeated_ids", text });
+}
+
+fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &impl fmt::Display) -> fmt::Result {
+    writeln!(f, "  {name:<22} {value}")
+}
+
+fn counts<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+    if counts.is_empty() {
+        return "none".into();
     }
-    findings
+    let each: Vec<String> = counts.iter().map(|(name, count)| format!("{name}: {count}")).collect();
+    format!("{} ({})", counts.values().sum::<u64>(), each.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_summed_and_named() {
+        let reasons = BTreeMap::from([("empty", 2), ("mode 7 (positioned)", 3)]);
+        assert_eq!(counts(&reasons), "5 (empty: 2, mode 7 (positioned): 3)");
+        assert_eq!(counts(&BTreeMap::<i64, u64>::new()), "none");
+    }
 }

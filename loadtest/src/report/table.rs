@@ -9,6 +9,9 @@ use crate::truth::judge::Sentence;
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} (seed {})", self.scenario, self.seed)?;
+        if let Some(replayed) = &self.replay {
+            replayed.fmt(f)?;
+        }
         self.accounts(f)?;
         self.latencies(f)?;
         self.rates(f)?;

@@ -85,6 +85,12 @@ impl Common {
         Ok(Target { address, host: authority, path })
     }
 
+    /// The seed, drawn if none was given. Seeds are told as JSON numbers, of which 53 bits are
+    /// safe everywhere.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed.unwrap_or_else(|| rand::random::<u64>() >> 11)
+    }
+
     /// A plan without rooms and clients.
     ///
     /// # Errors
@@ -111,6 +117,7 @@ impl Common {
         Lead {
             sockets_max: self.sockets_per_worker.max(1),
             join_for: seconds(self.join_s),
+            all_must_join: false,
             settle_for: seconds(self.settle_s),
             quiet_for: seconds(self.quiet_s),
             drain_for: seconds(self.drain_s),
