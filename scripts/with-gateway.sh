@@ -7,6 +7,7 @@
 #   BARRAGE_URL        its pages, such as http://127.0.0.1:41001/
 #   BARRAGE_WS_URL     its WebSocket
 #   BARRAGE_ADMIN_URL  metrics, health and the server API (key `dev`)
+#   BARRAGE_PID        its process
 # BARRAGE_GATEWAY chooses another binary than the release build.
 #
 # The exit code is the command's, or 1 when the gateway did not start, ended too early, or
@@ -63,7 +64,7 @@ admin=$(told admin)
 
 status=0
 BARRAGE_URL="http://$public/" BARRAGE_WS_URL="ws://$public/ws" \
-    BARRAGE_ADMIN_URL="http://$admin" "$@" || status=$?
+    BARRAGE_ADMIN_URL="http://$admin" BARRAGE_PID=$gateway "$@" || status=$?
 
 running || fail "the gateway ended before it was told to"
 kill -TERM "$gateway"

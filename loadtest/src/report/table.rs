@@ -6,6 +6,9 @@ use crate::histogram::{Histogram, PERCENTILES};
 use crate::report::{Report, Worker};
 use crate::truth::judge::Sentence;
 
+/// Viewers whose accounts do not close that are named; the JSON has more.
+const CULPRITS_SHOWN: usize = 5;
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} (seed {})", self.scenario, self.seed)?;
@@ -27,7 +30,8 @@ impl Report {
         for group in &self.groups {
             row(f, &group.name, &account(&group.sentence))?;
         }
-        for culprit in self.groups.iter().flat_map(|group| &group.sentence.culprits) {
+        let culprits = self.groups.iter().flat_map(|group| &group.sentence.culprits);
+        for culprit in culprits.take(CULPRITS_SHOWN) {
             row(f, "", culprit)?;
         }
         Ok(())
