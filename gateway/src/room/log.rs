@@ -176,9 +176,12 @@ impl Log {
 
     /// What a client with this cursor has missed.
     pub(crate) fn since(&self, since: Bookmark) -> Past {
-        let is_of_this_log = since.at.epoch == self.head.epoch && since.at.seq <= self.head.seq;
-        if !is_of_this_log || since.at.seq < self.lost_upto {
+        if since.at.epoch != self.head.epoch || since.at.seq < self.lost_upto {
             return Past::Lost;
+        }
+        if since.at.seq > self.head.seq {
+            // Another gateway may be ahead of this one: the broker knows the log's end.
+            return Past::Older;
         }
         let owed = if since.at.seq < self.start() { None } else { owed(since, self.paid()) };
         match owed {

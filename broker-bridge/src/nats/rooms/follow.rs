@@ -92,6 +92,11 @@ impl Follow {
         self.known > self.last
     }
 
+    /// Whether something waits of which it is not known whether it belongs to this log.
+    pub(super) fn is_unlinked(&self) -> bool {
+        self.parked.front().is_some_and(|first| first.prev == 0)
+    }
+
     /// The log is known to go so far.
     pub(super) fn learn(&mut self, seq: Seq) -> Verdict {
         self.known = self.known.max(seq);

@@ -47,6 +47,8 @@ pub(super) struct Standing {
 pub(super) enum After {
     /// All of it.
     All(Vec<Stored>),
+    /// The cursor is ahead of this node, which has not heard of this entry yet.
+    Ahead(Seq),
     /// Some of it is gone.
     Gone,
     /// It is more than anybody should be told.
@@ -202,12 +204,24 @@ impl Historian {
 
     /// What came after a cursor of this log, if all of it is still there: then something at or before the
     /// cursor is still there too, or nothing that young has been dropped anywhere in the stream.
+    ///
+    /// `last` is what was delivered here: a cursor beyond it is of a node that is ahead, or that
+    /// saw the same silence later.
     pub(super) async fn after(
         &self,
         stream: StreamIndex,
         subject: &str,
         after: Seq,
+        last: Seq,
     ) -> Result<After, AskError> {
+        if after > last {
+            let Some(ahead) = self.from(stream, subject, last + 1).await? else {
+                return Ok(After::TooMuch);
+            };
+            if let Some(ahead) = ahead.iter().rfind(|stored| stored.seq <= after) {
+                return Ok(After::Ahead(ahead.seq));
+            }
+        }
         let Some(mut all) = self.from(stream, subject, after).await? else {
             return Ok(After::TooMuch);
         };

@@ -1,11 +1,13 @@
 //! What has to be asked of the streams, and what becomes of the answers.
 
+use std::time::Duration;
+
 use ahash::AHashMap;
 use async_nats::Message;
-use protocol::cursor::Seq;
+use protocol::cursor::{Epoch, Seq};
 use protocol::ids::RoomId;
 use protocol::subject::StreamIndex;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::super::ask::AskError;
 use super::follow::Stored;
@@ -14,6 +16,9 @@ use super::{AGAIN_AFTER, Rooms, stream_of};
 
 /// Questions under way at once.
 pub(super) const JOBS_MAX: usize = 16;
+
+/// How long a stream's leader may take to say which numbering it is.
+const LEADER_MAX: Duration = Duration::from_millis(300);
 
 /// Something to be asked.
 #[derive(Debug, Clone)]
@@ -30,6 +35,10 @@ pub(super) enum Job {
     Audit { stream: StreamIndex, from: Seq },
 }
 
+/// What comes after a room's last entry (`None`: too much), and in which numbering, if the
+/// stream's leader says so: while it has none, its copies are read all the same.
+type Filling = (Option<Epoch>, Option<Vec<Stored>>);
+
 /// The answer to a job.
 pub(super) enum Done {
     Opened {
@@ -42,7 +51,7 @@ pub(super) enum Done {
     },
     Filled {
         room: RoomId,
-        found: Result<(Standing, Option<Vec<Stored>>), AskError>,
+        found: Result<Filling, AskError>,
     },
     Fetched {
         room: RoomId,
@@ -58,7 +67,8 @@ pub(super) enum Done {
 }
 
 impl Job {
-    /// Asks. `subjects` are those of the rooms to audit, `last` is where a room to fill stands.
+    /// Asks. `subjects` are those of the rooms to audit, `last` is where a room stands that is to be
+    /// filled, or whose past is asked for.
     pub(super) async fn run(self, historian: Historian, subjects: Vec<String>, last: Seq) -> Done {
         match &self {
             Self::Open { stream, rooms } => {
@@ -78,7 +88,7 @@ impl Job {
             }
             Self::Fetch { room, after } => {
                 let subject = historian.namespace.log(room);
-                let found = historian.after(stream_of(room), &subject, *after).await;
+                let found = historian.after(stream_of(room), &subject, *after, last).await;
                 Done::Fetched { found, room: room.clone(), after: *after }
             }
             Self::Audit { stream, from } => {
@@ -106,15 +116,11 @@ async fn open(
     Ok((standing, historian.lasts(stream, subjects, 0).await?))
 }
 
-/// What comes after a room's last entry, and in which numbering.
-async fn fill(
-    historian: &Historian,
-    room: &RoomId,
-    last: Seq,
-) -> Result<(Standing, Option<Vec<Stored>>), AskError> {
+async fn fill(historian: &Historian, room: &RoomId, last: Seq) -> Result<Filling, AskError> {
     let (stream, subject) = (stream_of(room), historian.namespace.log(room));
-    let standing = historian.standing(stream, None).await?;
-    Ok((standing, historian.from(stream, &subject, last + 1).await?))
+    let found = historian.from(stream, &subject, last + 1).await?;
+    let standing = timeout(LEADER_MAX, historian.standing(stream, None)).await;
+    Ok((standing.ok().and_then(Result::ok).map(|standing| standing.epoch), found))
 }
 
 async fn audit(
@@ -157,17 +163,21 @@ impl Rooms {
             }
             Done::Audited { stream, found } => match found {
                 Ok((standing, lasts)) => self.audited(stream, standing, &lasts),
-                Err(error) => tracing::debug!(%error, "a stream could not be compared"),
+                Err(error) => {
+                    tracing::debug!(%error, "a stream could not be compared yet");
+                    let from = self.audited[stream.number()];
+                    self.running.push(Box::pin(Job::Audit { stream, from }.later()));
+                }
             },
         }
     }
 
-    fn filled(&mut self, id: RoomId, found: Result<(Standing, Option<Vec<Stored>>), AskError>) {
+    fn filled(&mut self, id: RoomId, found: Result<Filling, AskError>) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let Some((epoch, _)) = room.position() else { return };
         match found {
-            Ok((standing, Some(found))) if standing.epoch == epoch => {
-                room.filled(&id, Some(found), &mut self.out);
+            Ok((found_epoch, Some(found))) if found_epoch.is_none_or(|found| found == epoch) => {
+                room.filled(&id, Some(found), found_epoch.is_some(), &mut self.out);
             }
             // Another log, or more than can be made up for: the room begins anew.
             Ok(_) => {
@@ -175,7 +185,7 @@ impl Rooms {
                 let stream = stream_of(&id);
                 self.queued.push_back(Job::Open { stream, rooms: vec![id] });
             }
-            Err(_) => room.filled(&id, None, &mut self.out),
+            Err(_) => room.filled(&id, None, false, &mut self.out),
         }
     }
 

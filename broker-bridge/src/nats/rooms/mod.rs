@@ -39,8 +39,10 @@ const TURN_MAX: usize = 512;
 /// How often open rooms are compared with their streams: what was lost at the very end of what a
 /// room has heard shows in nothing that comes after.
 const AUDIT_EVERY: Duration = Duration::from_secs(30);
-/// A hole that is not filled after this time is told as lost.
+/// A hole that the stream has not filled after this time is told as lost.
 const HOLE_MAX: Duration = Duration::from_secs(2);
+/// The same while the stream does not answer at all: longer than it takes to choose a leader.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// Between two attempts at the same thing.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(50);
@@ -279,10 +281,10 @@ impl Rooms {
                 room_entries_max: u64::from(self.ground.room_entries_max),
             };
             let from = match &job {
-                Job::Fill { room } => self.rooms.get(room).and_then(Room::position),
-                Job::Open { .. } | Job::Recent { .. } | Job::Fetch { .. } | Job::Audit { .. } => {
-                    None
+                Job::Fill { room } | Job::Fetch { room, .. } => {
+                    self.rooms.get(room).and_then(Room::position)
                 }
+                Job::Open { .. } | Job::Recent { .. } | Job::Audit { .. } => None,
             };
             let from = from.map_or(0, |(_, last)| last);
             self.running.push(Box::pin(job.run(historian, subjects, from)));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::follow::{Follow, Stored, Verdict};
 use super::history::{After, Standing};
 use super::jobs::Job;
-use super::{AGAIN_AFTER, HOLE_MAX};
+use super::{AGAIN_AFTER, HOLE_MAX, SILENCE_MAX};
 use crate::{Entry, RoomDelivery};
 
 /// What arrives while a room opens and waits; more is fetched afterwards.
@@ -53,6 +53,8 @@ struct Hole {
     since: Instant,
     /// When the stream is to be asked again; `None` while it is.
     again_at: Option<Instant>,
+    /// Whether it has answered, if not with everything.
+    is_answered: bool,
 }
 
 type Out = Vec<(RoomId, RoomDelivery)>;
@@ -156,7 +158,8 @@ impl Room {
     pub(super) fn heal(&mut self, id: &RoomId, now: Instant, out: &mut Out) -> Option<Job> {
         let hole = self.hole.as_mut()?;
         let Phase::Open(follow) = &mut self.phase else { return None };
-        if hole.since + HOLE_MAX <= now {
+        let patience = if hole.is_answered { HOLE_MAX } else { SILENCE_MAX };
+        if hole.since + patience <= now && hole.again_at.is_some() {
             let mut deliveries = Vec::new();
             follow.give_up(&mut deliveries);
             self.hole = None;
@@ -167,16 +170,24 @@ impl Room {
         Some(Job::Fill { room: id.clone() })
     }
 
-    /// What the stream holds after the last entry.
-    pub(super) fn filled(&mut self, id: &RoomId, found: Option<Vec<Stored>>, out: &mut Out) {
+    /// What the stream holds after the last entry; whether its numbering is known to be the same.
+    pub(super) fn filled(
+        &mut self,
+        id: &RoomId,
+        found: Option<Vec<Stored>>,
+        is_verified: bool,
+        out: &mut Out,
+    ) {
         let Phase::Open(follow) = &mut self.phase else { return };
-        let mut deliveries = Vec::new();
+        let found = found.filter(|_| is_verified || !follow.is_unlinked());
+        let (is_answered, mut deliveries) = (found.is_some(), Vec::new());
         let is_filled =
             found.is_some_and(|found| follow.fetched(found, &mut deliveries) == Verdict::Done);
         self.pass_on(id, deliveries, out);
         if is_filled {
             self.hole = None;
         } else if let Some(hole) = &mut self.hole {
+            hole.is_answered |= is_answered;
             hole.again_at = Some(Instant::now() + AGAIN_AFTER);
         }
     }
@@ -191,6 +202,9 @@ impl Room {
         out: &mut Out,
     ) -> bool {
         let mut is_behind = false;
+        if let Some(After::Ahead(seq)) = found {
+            self.learn(*seq);
+        }
         for mut asked in std::mem::take(&mut self.asked) {
             if asked.after.seq != after {
                 self.asked.push(asked);
@@ -208,13 +222,13 @@ impl Room {
                     Some(asked.together(found)).filter(|_| reaches >= asked.upto)
                 }
                 Some(After::Gone | After::TooMuch) => None,
-                None if asked.tries < FETCH_TRIES => {
+                Some(After::Ahead(_)) | None if asked.tries < FETCH_TRIES => {
                     asked.tries += 1;
                     is_behind = true;
                     self.asked.push(asked);
                     continue;
                 }
-                None => None,
+                Some(After::Ahead(_)) | None => None,
             };
             out.push((id.clone(), RoomDelivery::Fetched { after: asked.after, entries }));
         }
@@ -235,7 +249,7 @@ impl Room {
         if !follow.has_hole() {
             self.hole = None;
         } else if self.hole.is_none() {
-            self.hole = Some(Hole { since: now, again_at: Some(now) });
+            self.hole = Some(Hole { since: now, again_at: Some(now), is_answered: false });
         }
     }
 }

@@ -78,12 +78,13 @@ fn a_cursor_inside_a_slot_is_owed_the_rest_of_it() {
 }
 
 #[test]
-fn a_cursor_of_another_log_or_beyond_the_head_is_lost() {
+fn a_cursor_of_another_log_is_lost_and_one_beyond_the_head_is_asked_for() {
     let log = log(&[10]);
     let other = Cursor { epoch: Epoch::random([8; 8]), seq: 0 };
     assert_eq!(log.since(other.into()), Past::Lost);
-    assert_eq!(log.since(mark(2)), Past::Lost);
-    assert_eq!(log.since(mark(u64::MAX)), Past::Lost);
+    assert_eq!(log.since(mark(2)), Past::Older);
+    assert_eq!(log.since(mark(u64::MAX)), Past::Older);
+    assert_eq!(known(log.since_fetched(mark(2), &[])), (vec![], 0));
 }
 
 #[test]

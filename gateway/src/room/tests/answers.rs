@@ -188,13 +188,28 @@ fn a_cursor_that_is_known_is_recovered_with_what_came_after_it() {
 
 #[test]
 fn a_cursor_that_is_lost_is_told_so_with_the_newest_instead() {
+    let lost = || RoomDelivery::Fetched { after: cursor(21), entries: None };
     let mut driven = opened_after(0);
     driven.room.join(since(1, 21));
+    driven.settle();
+    driven.deliver(lost());
     let told = settled_answer(&mut driven);
     assert_eq!((told.recovered, told.events), (Some(false), (1..=20).collect()));
     driven.wait_until(30_005);
     driven.room.join(Join { history: 2, ..since(2, 21) });
+    driven.settle();
+    driven.deliver(lost());
     assert_eq!(settled_answer(&mut driven).events, [19, 20]);
+}
+
+#[test]
+fn a_cursor_of_a_gateway_that_is_ahead_is_complete_if_the_broker_says_so() {
+    let mut driven = opened_after(0);
+    driven.room.join(since(1, 21));
+    driven.settle();
+    driven.deliver(RoomDelivery::Fetched { after: cursor(21), entries: Some(Vec::new()) });
+    let told = settled_answer(&mut driven);
+    assert_eq!((told.recovered, told.events), (Some(true), Vec::new()));
 }
 
 #[test]
