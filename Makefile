@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 ARGS ?=
 
-.PHONY: help setup build run test fmt lint doc deny unit web pages interop cluster smoke metrics fuzz-smoke churn screenshots
+.PHONY: help setup build run test fmt lint doc deny unit web pages interop cluster smoke metrics fuzz-smoke churn bench screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ fuzz-smoke: ## every fuzz target for a few seconds (needs a nightly Rust)
 
 churn: ## 200,000 clients that come and go over 20,000 rooms leave no memory behind (minutes)
 	@scripts/churn.sh
+
+bench: ## measure what docs/performance.md tells, and write it (ARGS="bare render" for some steps)
+	@scripts/bench.sh $(ARGS)
 
 screenshots: ## take the picture of the README anew
 	@scripts/test.sh screenshots

@@ -18,6 +18,7 @@ mod auth;
 pub mod bench {
     //! Parts of the gateway that benches drive by hand.
     pub use crate::auth::bench::TokenStage;
+    pub use crate::shard::bench::FlushStage;
 }
 mod client;
 pub mod config;

@@ -25,10 +25,14 @@
 //! ```text
 //! barrage-loadtest viewers --viewers 10000 --chat 200 --html report.html
 //! barrage-loadtest replay loadtest/samples/sample.xml --speed 10 --room demo
+//! barrage-loadtest bare --connections 10000
 //! ```
 
 mod api;
 mod archive;
+#[cfg(target_os = "linux")]
+mod bare;
+mod bytes;
 mod clean;
 mod clock;
 mod danmaku;
@@ -44,6 +48,7 @@ mod replay;
 mod report;
 mod run;
 mod scenario;
+mod told;
 mod truth;
 mod wire;
 
@@ -72,6 +77,17 @@ enum Command {
     Scenario(Box<Scenario>),
     Replay(Box<replay::Options>),
     Merge(MergeOptions),
+    Bytes(bytes::Options),
+    #[cfg(target_os = "linux")]
+    Bare(bare::Options),
+    /// The bare loop of a comparison; started by the program itself
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    BareServer,
+    /// The clients of a comparison; started by the program itself
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    BareCrowd,
     /// A worker of a run; started by the program itself
     #[command(hide = true)]
     Worker,
@@ -91,6 +107,13 @@ fn main() -> ExitCode {
         Command::Scenario(scenario) => run::scenario(&scenario),
         Command::Replay(options) => replay::command(&options),
         Command::Merge(options) => run::merge(&options),
+        Command::Bytes(options) => bytes::command(&options),
+        #[cfg(target_os = "linux")]
+        Command::Bare(options) => bare::command(&options),
+        #[cfg(target_os = "linux")]
+        Command::BareServer => bare::server::run().map(|()| 0).map_err(Failure::Run),
+        #[cfg(target_os = "linux")]
+        Command::BareCrowd => bare::crowd::run().map(|()| 0).map_err(Failure::Run),
         Command::Worker => fleet::worker::run().map(|()| 0).map_err(Failure::Run),
     };
     let (code, error) = match outcome {

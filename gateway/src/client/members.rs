@@ -6,10 +6,14 @@
 
 use protocol::cursor::Seq;
 
-/// A member: the slot it sits in, and the last entry of the room that it was told.
+use crate::client::Form;
+
+/// A member: the slot it sits in, the form in which it wants batches, and the last entry of the
+/// room that it was told. 16 bytes: a flush walks over all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) slot: u32,
+    pub(crate) form: Form,
     pub(crate) told: Seq,
 }
 
@@ -76,8 +80,9 @@ mod tests {
 
     fn seated(count: u32) -> (Members, HashMap<u32, usize>) {
         let mut members = Members::default();
-        let positions =
-            (0..count).map(|slot| (slot, members.seat(Member { slot, told: 0 }))).collect();
+        let positions = (0..count)
+            .map(|slot| (slot, members.seat(Member { slot, form: Form::Plain, told: 0 })))
+            .collect();
         (members, positions)
     }
 

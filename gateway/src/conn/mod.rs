@@ -10,6 +10,7 @@ mod door;
 pub(crate) mod echo;
 pub(crate) mod events;
 pub(crate) mod reader;
+mod turn;
 
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -20,25 +21,24 @@ use broker_bridge::Busy;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use protocol::close::CloseReason;
-use protocol::event::Event;
-use protocol::frame::{self, FrameRules};
-use protocol::from_client::{Decoder, RequestId};
+use protocol::frame;
+use protocol::from_client::RequestId;
 use protocol::ids::{Address, RoomId, UserId};
 use protocol::refusal::{Code, Refusal};
 use protocol::to_client::ServerMessage;
+use tokio_util::task::TaskTracker;
 
-use crate::client::admission::Verdict;
-use crate::client::session::{Effect, NOT_ANY_MORE, Session};
-use crate::client::{Form, Seat};
+use crate::client::Form;
+use crate::client::session::Session;
 use crate::conn::acks::AwaitedAck;
 use crate::conn::context::Context;
 use crate::conn::door::{discard, turn_away, welcome, who};
-use crate::conn::reader::{Carry, Client, Inbound, Next, Read};
-use crate::doorman::Pass;
+use crate::conn::reader::{Carry, Read};
+use crate::conn::turn::{Action, ReadTurn};
+use crate::doorman::{Pass, UserPass};
 use crate::hub::HubCommand;
 use crate::metrics::Queue;
 use crate::now::Now;
-use crate::room::effect::Join;
 use crate::shard::{ClientSink, Control, Socket};
 
 pub(crate) use door::{Bearer, Caller};
@@ -59,140 +59,158 @@ pub(crate) struct Admitted {
     pub(crate) pass: Pass,
 }
 
-/// Serves a client until it goes.
-pub(crate) async fn run(context: Rc<Context>, admitted: Admitted) {
-    let Admitted { socket, early, caller, form, pass: _pass } = admitted;
+/// Serves a client until it goes: takes it in, and leaves it to a task of its own, which has no
+/// room for a handshake.
+pub(crate) async fn run(context: Rc<Context>, admitted: Admitted, tasks: &TaskTracker) {
+    if let Some(conn) = admit(context, admitted).await {
+        tasks.spawn_local(conn.listen());
+    }
+}
+
+/// Finds out who a client is, gives it a place, welcomes it, and does what it has asked for
+/// already. `None` if it was turned away, or has gone.
+async fn admit(context: Rc<Context>, admitted: Admitted) -> Option<Conn> {
+    let Admitted { socket, early, caller, form, pass } = admitted;
     let socket = Rc::new(socket);
     let (user, grants, expires_s) = match who(&context, caller).await {
         Ok(who) => who,
-        Err(fault) => return turn_away(&context, &socket, fault).await,
+        Err(fault) => {
+            turn_away(&context, &socket, fault).await;
+            return None;
+        }
     };
-    match context.doorman.seat(&user.id) {
-        Ok(seated) => {
-            let welcome = welcome(&context, &user);
-            let attached = context.attach(&socket, user.id.clone(), Some(&welcome)).await;
-            let Some(address) = attached else { return };
-            if let Some(at_s) = expires_s {
-                context.shard.control(Control::Expires { address, at_s }).await;
-            }
-            let publishes = Arc::clone(&seated.publishes);
-            let session = Session::new(user, grants, expires_s, form, publishes);
-            converse(
-                &context,
-                Conn { socket, address, form, session, carry: Carry::default() },
-                early,
-            )
-            .await;
-            context.detach(address).await;
-        }
-        Err(_) => {
-            let Some(address) = context.attach(&socket, user.id, None).await else { return };
-            let reason = CloseReason::TooManyConnections;
-            context.shard.control(Control::Close { address, reason }).await;
-            discard(&socket).await;
-            context.detach(address).await;
-        }
+    let Ok(seated) = context.doorman.seat(&user.id) else {
+        let address = context.attach(&socket, user.id, None).await?;
+        let reason = CloseReason::TooManyConnections;
+        context.shard.control(Control::Close { address, reason }).await;
+        discard(&socket).await;
+        context.detach(address).await;
+        return None;
+    };
+    let welcome = welcome(&context, &user);
+    let address = context.attach(&socket, user.id.clone(), Some(&welcome)).await?;
+    if let Some(at_s) = expires_s {
+        context.shard.control(Control::Expires { address, at_s }).await;
     }
+    let publishes = Arc::clone(&seated.publishes);
+    let session = Session::new(user, grants, expires_s, form, publishes);
+    let (carry, turn) = (Carry::default(), Turn::GoOn);
+    let (_pass, _seated) = (pass, seated);
+    let mut conn = Conn { context, socket, address, form, session, carry, turn, _pass, _seated };
+    if !early.is_empty() {
+        conn.turn = guarded(conn.hear(Some(early))).await;
+    }
+    Some(conn)
 }
 
-/// Listens to a client that was welcomed, until it goes.
-async fn converse(context: &Context, mut conn: Conn, early: Bytes) {
-    let address = conn.address;
-    // A fault of ours ends this client, and leaves no trace of it behind.
-    let served = AssertUnwindSafe(conn.serve(context, early)).catch_unwind().await;
-    if served.is_err() {
-        context.shard.control(Control::Close { address, reason: CloseReason::Internal }).await;
-    }
-    for (room, seat) in conn.session.seats() {
-        let leave = HubCommand::Leave { room: room.clone(), address, seat: *seat };
-        context.hubs.command(leave).await;
-    }
-}
-
-/// One client's reader.
+/// A client that was welcomed. It listens most of the time, and what it needs for that is all
+/// that it holds: everything else is done in memory that is given back.
 struct Conn {
+    context: Rc<Context>,
     socket: Rc<Socket>,
     address: Address,
     form: Form,
     session: Session,
     carry: Carry,
+    turn: Turn,
+    _pass: Pass,
+    _seated: UserPass,
 }
 
-/// What a read leads to.
-enum Action {
-    Hub(HubCommand),
-    Shard(Control),
-    Publish { room: RoomId, event: Event, id: Option<RequestId> },
-    Refuse { id: Option<RequestId>, room: Option<RoomId>, refusal: Refusal },
-    Like { room: RoomId, likes: u32, id: Option<RequestId> },
+/// What came of a read.
+struct Heard {
+    actions: Vec<Action>,
+    bytes: usize,
+    turn: Turn,
 }
 
 /// Whether there is more to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     GoOn,
     /// The client is told to go; what it still says is not listened to.
     Closing,
     Ended,
+    /// A fault of ours.
+    Failed,
+}
+
+/// A fault of ours ends one client, and leaves no trace of it behind.
+fn guarded(turn: impl Future<Output = Turn>) -> impl Future<Output = Turn> {
+    AssertUnwindSafe(turn).catch_unwind().map(|turn| turn.unwrap_or(Turn::Failed))
 }
 
 impl Conn {
-    async fn serve(&mut self, context: &Context, early: Bytes) {
-        let mut turn = self.read(context, Some(early)).await;
-        while let Turn::GoOn = turn {
-            turn = match self.socket.readable().await {
-                Ok(()) => self.read(context, None).await,
+    /// Listens to the client until it goes.
+    ///
+    /// Not an `async fn`: that would keep two copies of what it is called with.
+    fn listen(self) -> impl Future<Output = ()> {
+        let mut conn = self;
+        async move {
+            let end = guarded(conn.serve()).await;
+            Box::pin(conn.leave(end)).await;
+        }
+    }
+
+    async fn serve(&mut self) -> Turn {
+        while self.turn == Turn::GoOn {
+            self.turn = match self.socket.readable().await {
+                Ok(()) => self.hear(None).await,
                 Err(_) => Turn::Ended,
             };
         }
-        if let Turn::Closing = turn {
-            discard(&self.socket).await;
-        }
+        self.turn
     }
 
     /// Reads what is there and does what it asks for.
-    async fn read(&mut self, context: &Context, early: Option<Bytes>) -> Turn {
-        let now = context.clock.now();
-        let mut turn = ReadTurn {
-            context,
-            address: self.address,
-            form: self.form,
-            session: &mut self.session,
-            now,
-            actions: Vec::new(),
-            closing: false,
-        };
+    async fn hear(&mut self, early: Option<Bytes>) -> Turn {
+        let now = self.context.clock.now();
+        let Heard { actions, bytes, turn } = self.read(early, now);
+        if !actions.is_empty() {
+            Box::pin(self.perform(actions, now)).await;
+        }
+        if turn == Turn::GoOn && bytes >= LARGE_READ_BYTES {
+            tokio::task::yield_now().await;
+        }
+        turn
+    }
+
+    fn read(&mut self, early: Option<Bytes>, now: Now) -> Heard {
+        let Self { context, socket, address, form, session, carry, .. } = self;
+        let mut turn = ReadTurn::new(context, *address, *form, session, now);
         let read = {
             let mut reader = context.reader.borrow_mut();
             match early {
-                Some(early) if early.is_empty() => return Turn::GoOn,
-                Some(early) => reader.read(|into| copy(&early, into), &mut self.carry, &mut turn),
-                None => reader.read(|into| self.socket.try_read(into), &mut self.carry, &mut turn),
+                Some(early) => reader.read(|into| copy(&early, into), carry, &mut turn),
+                None => reader.read(|into| socket.try_read(into), carry, &mut turn),
             }
         };
-        let ReadTurn { actions, mut closing, .. } = turn;
-        for action in actions {
-            self.perform(context, action, now).await;
-        }
-        match read {
+        let ReadTurn { mut actions, closing, .. } = turn;
+        let listens_on = if closing { Turn::Closing } else { Turn::GoOn };
+        let (bytes, turn) = match read {
             Read::Bytes(bytes) => {
-                self.socket.heard(now.mono_s());
+                socket.heard(now.mono_s());
                 context.metrics.received_bytes.inc_by(bytes as u64);
-                if bytes >= LARGE_READ_BYTES {
-                    tokio::task::yield_now().await;
-                }
+                (bytes, listens_on)
             }
-            Read::Nothing => {}
-            Read::Ended => return Turn::Ended,
+            Read::Nothing => (0, listens_on),
+            Read::Ended => (0, Turn::Ended),
             Read::Fault(reason) => {
-                let address = self.address;
-                context.shard.control(Control::Close { address, reason }).await;
-                closing = true;
+                actions.push(Action::Shard(Control::Close { address: *address, reason }));
+                (0, Turn::Closing)
             }
-        }
-        if closing { Turn::Closing } else { Turn::GoOn }
+        };
+        Heard { actions, bytes, turn }
     }
 
-    async fn perform(&self, context: &Context, action: Action, now: Now) {
+    async fn perform(&self, actions: Vec<Action>, now: Now) {
+        for action in actions {
+            self.perform_one(action, now).await;
+        }
+    }
+
+    async fn perform_one(&self, action: Action, now: Now) {
+        let context = &self.context;
         match action {
             Action::Hub(command) => context.hubs.command(command).await,
             Action::Shard(command) => context.shard.control(command).await,
@@ -222,6 +240,25 @@ impl Conn {
                 context.refuse(self.address, id, room.as_ref(), &refusal).await;
             }
         }
+    }
+
+    /// Gives back its places.
+    async fn leave(&self, end: Turn) {
+        let Self { context, address, session, .. } = self;
+        let address = *address;
+        match end {
+            Turn::Failed => {
+                let reason = CloseReason::Internal;
+                context.shard.control(Control::Close { address, reason }).await;
+            }
+            Turn::Closing => discard(&self.socket).await,
+            Turn::GoOn | Turn::Ended => {}
+        }
+        for (room, seat) in session.seats() {
+            let leave = HubCommand::Leave { room: room.clone(), address, seat: *seat };
+            context.hubs.command(leave).await;
+        }
+        context.detach(address).await;
     }
 }
 
@@ -263,125 +300,6 @@ impl Context {
     }
 }
 
-/// One read, while it is taken apart.
-struct ReadTurn<'c> {
-    context: &'c Context,
-    address: Address,
-    form: Form,
-    session: &'c mut Session,
-    now: Now,
-    actions: Vec<Action>,
-    closing: bool,
-}
-
-impl Client for ReadTurn<'_> {
-    fn rules(&self) -> FrameRules {
-        let compression = self.form == Form::Deflated;
-        FrameRules { payload_bytes_max: self.session.message_bytes_max(), compression }
-    }
-
-    fn take(&mut self, inbound: Inbound<'_>, decoder: &mut Decoder) -> Next {
-        let address = self.address;
-        match inbound {
-            Inbound::Text(text) => {
-                self.context.metrics.received_messages.inc();
-                let decoded = decoder.decode(text.as_bytes());
-                let rules = &self.context.session;
-                let keys = self.context.keys.ring();
-                let effect = self.session.handle(decoded, rules, &keys, self.now, rand::random());
-                self.act(effect);
-            }
-            // Over the rate only later pings are answered, as RFC 6455 section 5.5.3 allows.
-            Inbound::Ping(_) if self.is_flood() => {}
-            Inbound::Ping(payload) => {
-                let frame = frame::pong(payload);
-                self.actions.push(Action::Shard(Control::Send { address, frame }));
-            }
-            Inbound::Pong => {}
-            Inbound::Close(code) => {
-                let frame = frame::close_echo(code);
-                self.actions.push(Action::Shard(Control::Echo { address, frame }));
-                self.closing = true;
-            }
-        }
-        if self.closing { Next::Stop } else { Next::GoOn }
-    }
-}
-
-impl ReadTurn<'_> {
-    fn is_flood(&mut self) -> bool {
-        self.session.command(&self.context.session, self.now) != Verdict::Accept
-    }
-
-    fn act(&mut self, effect: Effect<'_>) {
-        let address = self.address;
-        match effect {
-            Effect::Join { room, seat, replaces, id, since, history } => {
-                if let Some(old) = replaces {
-                    self.unseat(room.clone(), old);
-                }
-                let join = Join { address, seat, id, since, history };
-                let expect = Control::Expect { address, room: room.clone(), seat };
-                self.actions.push(Action::Shard(expect));
-                self.actions.push(Action::Hub(HubCommand::Join { room, join }));
-            }
-            Effect::Leave { room, seat, id } => {
-                self.leave(room, seat, id);
-            }
-            Effect::Publish { room, event, id } => {
-                self.actions.push(Action::Publish { room, event, id });
-            }
-            Effect::Like { room, likes, id } => {
-                self.actions.push(Action::Like { room, likes, id });
-            }
-            Effect::Pong { id, ts } => {
-                let pong = ServerMessage::Pong { id, ts, now: self.now.unix_ms };
-                let frame = frame::text(&pong.render());
-                self.actions.push(Action::Shard(Control::Send { address, frame }));
-            }
-            Effect::Refreshed { expires_s, left, id } => {
-                self.actions.push(Action::Shard(Control::Expires { address, at_s: expires_s }));
-                for (room, seat) in left {
-                    let told = Some(room.clone());
-                    let refusal = NOT_ANY_MORE;
-                    self.actions.push(Action::Refuse { id: None, room: told, refusal });
-                    self.leave(room, seat, None);
-                }
-                let ack = ServerMessage::Ack { id, event: None, stored: false };
-                let frame = frame::text(&ack.render());
-                self.actions.push(Action::Shard(Control::Send { address, frame }));
-            }
-            Effect::Unproved { fault, id } => {
-                let fault = self.context.keys.unproved(fault);
-                let refusal = fault.refusal();
-                self.actions.push(Action::Refuse { id, room: None, refusal });
-            }
-            Effect::Refuse { id, room, refusal } => {
-                self.actions.push(Action::Refuse { id, room, refusal });
-            }
-            Effect::Close(reason) => {
-                self.actions.push(Action::Shard(Control::Close { address, reason }));
-                self.closing = true;
-            }
-        }
-    }
-
-    /// Leaves a room and says so.
-    fn leave(&mut self, room: RoomId, seat: Seat, id: Option<RequestId>) {
-        let address = self.address;
-        let frame = frame::text(&ServerMessage::Left { id, room: &room }.render());
-        self.unseat(room, seat);
-        self.actions.push(Action::Shard(Control::Send { address, frame }));
-    }
-
-    fn unseat(&mut self, room: RoomId, seat: Seat) {
-        let address = self.address;
-        let unseat = Control::Unseat { address, room: room.clone(), seat };
-        self.actions.push(Action::Shard(unseat));
-        self.actions.push(Action::Hub(HubCommand::Leave { room, address, seat }));
-    }
-}
-
 /// The broker's queue is full; nothing was accepted.
 pub(crate) const BUSY: Refusal =
     Refusal::until(Code::Busy, "too busy to take this now; try again", Duration::from_secs(1));
@@ -390,4 +308,20 @@ fn copy(from: &[u8], into: &mut [u8]) -> std::io::Result<usize> {
     let count = from.len().min(into.len());
     into[..count].copy_from_slice(&from[..count]);
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function returns.
+    fn size_of_returned<A, F>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_client_that_listens_holds_no_room_for_what_others_do() {
+        let listening = size_of_returned(Conn::listen);
+        assert!(listening <= 512, "{listening} bytes");
+    }
 }

@@ -259,17 +259,16 @@ impl Public {
         *response.headers_mut() = handshake.headers();
         let upgraded = hyper::upgrade::on(request);
         let upgrade::Handshake { caller, form, .. } = handshake;
-        let context = Rc::clone(&self.context);
-        self.tasks.spawn_local(async move {
+        self.tasks.clone().spawn_local(async move {
             match upgraded.await.map_err(io::Error::other).and_then(take_apart) {
                 Ok((socket, early)) => match endpoint {
                     Endpoint::Danmaku => {
                         let admitted = Admitted { socket, early, caller, form, pass };
-                        conn::run(context, admitted).await;
+                        conn::run(self.context.clone(), admitted, &self.tasks).await;
                     }
                     Endpoint::Echo { message_bytes_max } => {
                         let echoed = Echoed { socket, early, form, message_bytes_max, pass };
-                        echo::run(context, echoed).await;
+                        echo::run(self.context.clone(), echoed).await;
                     }
                 },
                 Err(error) => tracing::debug!(%error, "an upgrade was not finished"),

@@ -36,6 +36,8 @@ use crate::room::effect::Join;
 pub(crate) use handover::{Handover, Ticket};
 pub(crate) use sink::{ClientSink, Socket};
 pub(crate) use stream::{EventFrames, EventStream};
+#[cfg(feature = "bench")]
+pub(crate) use task::bench;
 pub(crate) use task::{Shard, ShardRules};
 
 /// Commands of connections: one reply or membership each; a few per connection at a time.

@@ -40,7 +40,8 @@ impl Socket {
     pub(crate) async fn readable(&self) -> io::Result<()> {
         match &self.cipher {
             Some(cipher) if cipher.take_unread() => Ok(()),
-            _ => self.stream.readable().await,
+            // There is one reader, and this way it holds nothing while it waits.
+            _ => std::future::poll_fn(|cx| self.stream.poll_read_ready(cx)).await,
         }
     }
 

@@ -306,9 +306,8 @@ impl Shard {
                 continue;
             };
             member.told = variant.cursor.at.seq;
-            let form = client.seats.iter().find(|s| s.room == room).map(|s| s.seat.form);
-            let frame = form.and_then(|form| Some((form, variant.forms[form as usize].as_ref()?)));
-            let Some((form, frame)) = frame else {
+            let form = member.form;
+            let Some(frame) = &variant.forms[form as usize] else {
                 tally.unmatched += 1;
                 continue;
             };
@@ -366,5 +365,7 @@ impl FlushTally {
     }
 }
 
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
 #[cfg(test)]
 mod tests;

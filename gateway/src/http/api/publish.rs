@@ -195,7 +195,7 @@ impl Api {
             PublishBody::Likes(likes) => return Ok(Drafted::Likes(likes)),
         };
         let id = match incoming.key.as_deref() {
-            None => EventId::random(rand::random()),
+            None => EventId::random(EventId::random_bytes(self.broker.boot(), rand::random())),
             Some(key)
                 if (1..=KEY_CHARS_MAX).contains(&key.chars().count())
                     && !key.chars().any(is_invisible) =>
