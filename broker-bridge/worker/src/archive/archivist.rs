@@ -33,6 +33,8 @@ pub struct Archivist {
     taken: Positions,
     waiting: BTreeMap<RoomId, Waiting>,
     waiting_bytes: usize,
+    /// In segments, and not in the positions yet.
+    committed: Committed,
     /// Holes that nobody has asked for.
     found: Vec<Hole>,
     tails: HashMap<RoomId, Tail>,
@@ -68,6 +70,7 @@ impl Archivist {
             durable,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
+            committed: Committed::default(),
             found: Vec::new(),
             tails: HashMap::new(),
             _lock: lock,
@@ -115,18 +118,21 @@ impl Archivist {
     /// positions.
     ///
     /// # Errors
-    /// The disk does not take it. Nothing was changed, everything still waits, and calling it
-    /// again is the way to try again.
+    /// The disk does not take it. Nothing is durable that was not before, and calling it again is
+    /// the way to try again.
     pub fn commit(&mut self) -> io::Result<Committed> {
         if self.tails.len() > TAILS_MAX {
             self.tails.clear();
         }
         let commit = Commit::new(&self.layout, &self.durable, &mut self.tails);
-        let committed = commit.run(&self.waiting, &self.taken)?;
+        self.committed = self.committed.and(commit.run(&self.waiting)?);
         self.waiting.clear();
         self.waiting_bytes = 0;
+        // What is in the segments is known there, so this may fail and be tried again.
+        let path = self.layout.positions();
+        self.taken.write(&path).map_err(|error| at(&path, &error))?;
         self.durable = self.taken.clone();
-        Ok(committed)
+        Ok(std::mem::take(&mut self.committed))
     }
 
     /// Makes the segments of complete hours compact and removes those that ended longer ago than

@@ -59,6 +59,19 @@ struct Plan<'w> {
     segments: VecDeque<(Hour, Vec<&'w Piece>)>,
 }
 
+impl Committed {
+    /// What two commits have made durable together.
+    pub(crate) fn and(self, later: Self) -> Self {
+        Self {
+            entries: self.entries + later.entries,
+            events: self.events + later.events,
+            repeated: self.repeated + later.repeated,
+            parts: self.parts + later.parts,
+            bytes: self.bytes + later.bytes,
+        }
+    }
+}
+
 /// A segment as it was before the commit.
 enum Undo {
     Created(PathBuf),
@@ -87,26 +100,21 @@ impl<'a> Commit<'a> {
         Self { layout, durable, tails, open, folders, undo, committed: Committed::default() }
     }
 
-    /// Makes durable what waits, and then the positions that it leads to.
+    /// Makes durable what waits.
     ///
     /// # Errors
-    /// Something cannot be written or synced. Then the segments are as they were, or (when only
-    /// the positions could not be written) the tails know what is in them.
-    pub(crate) fn run(
-        mut self,
-        waiting: &BTreeMap<RoomId, Waiting>,
-        positions: &Positions,
-    ) -> io::Result<Committed> {
-        if let Err(error) = self.write(waiting) {
-            self.roll_back();
-            waiting.keys().for_each(|room| {
-                self.tails.remove(room);
-            });
-            return Err(error);
+    /// Something cannot be written or synced; the segments are as they were.
+    pub(crate) fn run(mut self, waiting: &BTreeMap<RoomId, Waiting>) -> io::Result<Committed> {
+        match self.write(waiting) {
+            Ok(()) => Ok(self.committed),
+            Err(error) => {
+                self.roll_back();
+                waiting.keys().for_each(|room| {
+                    self.tails.remove(room);
+                });
+                Err(error)
+            }
         }
-        let path = self.layout.positions();
-        positions.write(&path).map_err(|error| at(&path, &error))?;
-        Ok(self.committed)
     }
 
     /// Segment by segment of each room, the earlier ones durable before the later ones begin: the
