@@ -75,3 +75,42 @@ async fn without_its_server_a_gateway_refuses_and_with_it_nothing_acked_is_missi
     }
     assert_eq!(told, "entry [4]");
 }
+
+#[tokio::test]
+async fn in_a_cluster_nothing_acked_as_stored_is_missing_when_the_leader_of_a_log_dies() {
+    let Some(binary) = Binary::newest() else { return };
+    let mut server = Server::cluster(&binary).await;
+    let mut gateway = Gateway::ready(config(&server.url())).await;
+    let operator = Operator::at(server.url().split(',').next().unwrap()).await;
+    let room = room("a");
+    assert_eq!(operator.stream(&room).await.cached_info().config.num_replicas, 3);
+    gateway.open(&room).await;
+    let leader = server.until_led(&operator.stream_name(&room), |_| true).await;
+    let mut sent = Vec::new();
+    let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+    let publishing = async {
+        for nth in 1_u64.. {
+            pace.tick().await;
+            if nth == 10 {
+                server.node(leader).kill();
+            }
+            if let Ok(Ack { stored: true }) = gateway.publish(&room, nth).await {
+                sent.push(format!("entry [{nth}]"));
+                if nth > 10 {
+                    return;
+                }
+            }
+        }
+    };
+    soon("a log that acks again", publishing).await;
+    // The log acks again, and everything acked as stored comes once, in order.
+    assert!(sent.len() >= 10, "{sent:?}");
+    let mut told = Vec::new();
+    while told.last() != sent.last() {
+        let next = gateway.next_in_short(&room).await;
+        if sent.contains(&next) {
+            told.push(next);
+        }
+    }
+    assert_eq!(told, sent);
+}
