@@ -10,10 +10,11 @@
 # is told in the document, and the exit code is 1. Other work on the machine moves absolute values;
 # ratios are taken in turns and hold. Needs Rust, a C compiler and Python 3; with Node.js and npm
 # there is one more comparison.
+# shellcheck disable=SC2317  # steps are called by their names
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STEPS=(build bare locks allocations codec bytes)
+STEPS=(build bare peers memory storm idle acks large small bytes allocations codec locks)
 TOOL=target/release/barrage-loadtest
 MINUTE=60
 
@@ -47,8 +48,57 @@ step_bare() {
     run bare 1 $((6 * MINUTE)) "$TOOL" bare --json "$out/bare.1.json"
 }
 
+# The same beside npm's ws, where it is installed (`npm ci` in web/).
+step_peers() {
+    [[ -d web/node_modules/ws ]] || { echo "peers: not without web/node_modules/ws"; return 0; }
+    run peers 1 $((6 * MINUTE)) "$TOOL" bare --repeat 3 --rounds 5 \
+        --peer "ws=node scripts/peers/ws.mjs" --json "$out/peers.1.json"
+}
+
+# The same with as many connections as a process may have files, for the memory of each.
+step_memory() {
+    run memory 1 $((3 * MINUTE)) "$TOOL" bare --connections 19000 --sizes 200 --repeat 1 \
+        --rounds 1 --json "$out/memory.1.json"
+}
+
+# Runs the load tester beside a gateway of its own: the step, the number of the run, its arguments.
+beside() {
+    local step=$1 number=$2
+    shift 2
+    # shellcheck disable=SC2016  # with-gateway.sh sets what is to be expanded
+    run "$step" "$number" $((4 * MINUTE)) scripts/with-gateway.sh sh -c \
+        'exec "$0" "$@" --url "$BARRAGE_WS_URL" --api "$BARRAGE_ADMIN_URL"' \
+        "$TOOL" "$@" --json "$out/$step.$number.json"
+}
+
+# Everybody connects at once, goes, and comes back: connections per second, upgrade and join.
+step_storm() {
+    local number
+    for number in 1 2 3; do beside storm "$number" storm --viewers 10000 --chat 0 --waves fresh; done
+}
+
+step_idle() {
+    beside idle 1 viewers --viewers 10000 --chat 0 --heartbeat 25 --sweep-ms 0 --for 60
+}
+
+# Acks of those who speak in a room of which every quarter of a second takes frames of 16 KB.
+step_acks() {
+    BARRAGE_TICK_MS=250 beside acks 1 \
+        viewers --viewers 18900 --chat 40 --kind opaque --bytes 1500 --for 30
+}
+
+step_large() {
+    beside large 1 viewers --viewers 10000 --chat 200 --for 30
+}
+
+# Small rooms and silent ones beside a large one.
+step_small() {
+    beside small 1 viewers --group big:1:5000:1000 --group small:100:10:1 --group silent:50:10:0 \
+        --settle-s 7 --for 20
+}
+
 step_locks() {
-    run locks 1 $((15 * MINUTE)) cargo test --locked -p gateway --test tidy knows
+    run locks 1 $((15 * MINUTE)) cargo test --locked -p gateway --test tidy every_floor
 }
 
 step_allocations() {
@@ -64,7 +114,7 @@ step_codec() {
 
 # What a viewer receives per second.
 step_bytes() {
-    run bytes 1 $MINUTE "$TOOL" bytes loadtest/samples/sample.xml --json "$out/bytes.1.json"
+    run bytes 1 "$MINUTE" "$TOOL" bytes loadtest/samples/sample.xml --json "$out/bytes.1.json"
 }
 
 render() {

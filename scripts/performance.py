@@ -33,10 +33,10 @@ class Row:
     digits: int = 2
 
 
-def ratios(what, figure, must, aim, more_is_better):
+def ratios(what, figure, must, aim, more_is_better, step="bare"):
     sizes = {200: "200 B", 2000: "2 KB", 16000: "16 KB"}
     return [
-        Row(f"{what}, frames of {text}", "bare", f"{figure}_{size}", "", must, aim, more_is_better)
+        Row(f"{what}, frames of {text}", step, f"{figure}_{size}", "", must, aim, more_is_better)
         for size, text in sizes.items()
     ]
 
@@ -44,11 +44,20 @@ def ratios(what, figure, must, aim, more_is_better):
 ROWS = [
     *ratios("frames/s against a bare `send(2)` loop, 10,000 connections", "gateway_to_bare_frames", 0.90, 0.95, True),
     *ratios("server CPU per frame against the same", "gateway_to_bare_cpu", 1.10, 1.05, False),
+    *ratios("frames/s against npm `ws`", "gateway_to_ws_frames", 1.20, 1.33, True, "peers"),
     Row("resident memory per idle joined connection", "bare", "gateway_resident_per_connection", "B", 1536, 1280, digits=0),
+    Row("the same with 19,000 of them", "memory", "gateway_resident_per_connection", "B", 1536, 1280, digits=0),
     Row("heap allocations per delivered frame in a shard's flush", "allocations", "flush_allocations", "", 0, 0, digits=0),
     Row("locks in the code of the data path (a test finds none)", "locks", "", "", 0, 0, digits=0),
     Row("splice + compress 90 KB of events", "codec", "criterion:batch/splice_and_compress_90_kb", "ms", 0.5, 0.2, scale=1e-6, digits=3),
     Row("bytes per viewer-second at 50 chat/s, plain against shared permessage-deflate", "bytes", "plain_to_deflated", "times", 4, 5, True),
+    Row("WebSocket connections per second, upgrade and join, cores shared with the clients", "storm", "join_in_wave_1_fresh_per_s", "/s", 15_000, 20_000, True, digits=0),
+    Row("10,000 joined viewers with heartbeats, idle: gateway CPU", "idle", "server_cpu_cores", "cores", 0.15, 0.03, digits=3),
+    Row("the same: reply p99", "idle", "pong_p99_ms", "ms", 3, 1),
+    Row("ack p99 while a room of 18,900 viewers flushes 16 KB frames every 250 ms", "acks", "ack_p99_ms", "ms", 20, 5, digits=1),
+    Row("10,000 viewers, 200 chat/s, every account closed (a slot is 1000 ms): p99", "large", "latency_p99_ms", "ms", 1150, 1150, digits=0),
+    Row("100 small rooms beside one of 5,000 viewers with 1,000 chat/s: p99", "small", "small_latency_p99_ms", "ms", 1200, 1200, digits=0),
+    Row("the same: frames to silent rooms", "small", "silent_batches", "", 0, 0, digits=0),
 ]
 
 
