@@ -1,7 +1,9 @@
 //! A whole gateway: assembled, run, and drained in the reverse order.
 
+mod announce;
 mod canary;
 mod drain;
+mod fabric;
 
 use std::convert::Infallible;
 use std::io;
@@ -11,16 +13,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use broker_bridge::embedded::{Bus, BusConfig};
-use broker_bridge::{Broker, Deliveries};
-use protocol::ids::{BootId, RoomId};
+use broker_bridge::{Broker, Deliveries, Stats};
+use protocol::ids::RoomId;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Config, Faults, HistoryRules, is_local};
+use crate::app::fabric::{Carrier, Connected};
+use crate::config::{Config, Faults, is_local};
 use crate::conn::acks::{self, ACKS_QUEUE};
 use crate::conn::context::Context;
 use crate::conn::reader::Reader;
@@ -40,13 +42,7 @@ use crate::metrics::{Metrics, Reload};
 use crate::now::Clock;
 use crate::shard::{Handover, Shard, ShardHandle, ShardInbox};
 
-/// What runs a gateway's log.
-pub enum Fabric {
-    /// An embedded broker of its own: a single node.
-    Embedded,
-    /// A node of a broker that was made elsewhere.
-    Node(Arc<dyn Broker>, Deliveries),
-}
+pub use crate::app::fabric::Fabric;
 
 /// How far a gateway has come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +65,7 @@ pub struct Gateway {
     keys: Keys,
     shards: Arc<[ShardHandle]>,
     phase: watch::Sender<Phase>,
+    failed: watch::Receiver<bool>,
     /// Ends when every shard has seen its last connection off.
     staying: mpsc::Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
@@ -81,12 +78,13 @@ impl std::fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// Starts a single node.
+    /// Starts a gateway: of a cluster if its configuration names one, otherwise a single node.
     ///
     /// # Errors
     /// An address cannot be used, or a thread cannot be started.
     pub fn start(config: Config) -> anyhow::Result<Self> {
-        Self::start_on(config, Fabric::Embedded)
+        let fabric = Fabric::of(&config);
+        Self::start_on(config, fabric)
     }
 
     /// Starts a node of a given fabric.
@@ -109,15 +107,17 @@ impl Gateway {
         let clock = Clock::system();
         let metrics = Arc::new(Metrics::new()?);
         let back = runtime()?;
-        let (bus, broker, deliveries) = connect(&back, fabric, &config.history);
+        let Connected { broker, deliveries, stats, carrier } =
+            fabric::connect(&back, fabric, &config)?;
         let (shards, shard_inboxes): (Vec<_>, Vec<_>) =
             (0..shard_count).map(|_| ShardHandle::channel()).unzip();
         let shards: Arc<[ShardHandle]> = shards.into();
         let (hubs, hub_inboxes) = Hubs::channels(shard_count);
         let pulses: Vec<Pulse> = (0..shard_count * 2).map(|_| Pulse::default()).collect();
         let (hub_pulses, shard_pulses) = pulses.split_at(shard_count);
-        let health = Health::new(pulses.clone());
+        let health = Health::new(pulses.clone(), deliveries.status.clone());
         let (phase, phases) = watch::channel(Phase::Running);
+        let (fail, failed) = watch::channel(false);
         let doorman = Doorman::new(config.guests, clock, Arc::clone(&metrics));
         let (keys, refresher) = Keys::open(&config.auth, clock, Arc::clone(&metrics))?;
         let of_node = keys.clone();
@@ -145,7 +145,9 @@ impl Gateway {
         }
         let api_keys = ApiKeys::new(node.config.api_keys.clone());
         let back_side = BackSide {
-            bus,
+            carrier,
+            stats,
+            fail,
             api_keys: api_keys.clone(),
             deliveries,
             inboxes: hub_inboxes,
@@ -166,6 +168,7 @@ impl Gateway {
             keys,
             shards,
             phase,
+            failed,
             staying,
             threads,
         })
@@ -179,6 +182,14 @@ impl Gateway {
     /// Where metrics, health and the server API are.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// Waits until this gateway cannot go on, because its broker refuses it.
+    pub async fn failed(&self) {
+        let mut failed = self.failed.clone();
+        if failed.wait_for(|failed| *failed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Takes what can change without a restart from a configuration that was read anew: the keys
@@ -229,7 +240,9 @@ struct ShardSeat {
 
 /// What the back thread is started with.
 struct BackSide {
-    bus: Option<Bus>,
+    carrier: Carrier,
+    stats: Option<Arc<Stats>>,
+    fail: watch::Sender<bool>,
     api_keys: ApiKeys,
     deliveries: Deliveries,
     inboxes: Vec<HubInbox>,
@@ -314,8 +327,8 @@ impl Node {
     }
 
     async fn back(self, side: BackSide) -> anyhow::Result<()> {
-        let BackSide { bus, api_keys, deliveries, inboxes, pulses, admin, refresher, health } =
-            side;
+        let BackSide { carrier, stats, fail, api_keys, deliveries, .. } = side;
+        let BackSide { inboxes, pulses, admin, refresher, health, .. } = side;
         let tasks = TaskTracker::new();
         tasks.spawn(refresher.run());
         for (inbox, pulse) in inboxes.into_iter().zip(pulses) {
@@ -331,6 +344,8 @@ impl Node {
         tasks.spawn(dispatch::rooms(deliveries.rooms, hubs, canary.clone(), seen));
         tasks.spawn(dispatch::directed(deliveries.direct, shards));
         tasks.spawn(self.clone().prove_ready(canary, canary_seen, health.clone()));
+        tasks.spawn(self.clone().announce(health.clone()));
+        tasks.spawn(fabric::tell_status(deliveries.status));
 
         let api = Api {
             keys: api_keys,
@@ -340,33 +355,18 @@ impl Node {
             metrics: Arc::clone(&self.metrics),
         };
         let metrics = Arc::clone(&self.metrics);
-        let routes = admin::routes(Admin { metrics, health, clock: self.clock }, api);
+        let routes = admin::routes(Admin { metrics, health, clock: self.clock, stats }, api);
         let ended = reached(self.phases.clone(), Phase::Ended);
         tokio::select! {
             served = axum::serve(listen::into_tokio(admin)?, routes).into_future() => served?,
             () = ended => {}
+            refused = carrier.refused() => {
+                tracing::error!(error = %refused, "the broker refuses this gateway");
+                fail.send_replace(true);
+            }
         }
-        if let Some(bus) = bus {
-            bus.shutdown().await;
-        }
+        carrier.shutdown().await;
         Ok(())
-    }
-}
-
-fn connect(
-    back: &Runtime,
-    fabric: Fabric,
-    history: &HistoryRules,
-) -> (Option<Bus>, Arc<dyn Broker>, Deliveries) {
-    match fabric {
-        Fabric::Embedded => {
-            let _on = back.enter();
-            let retention = history.retention();
-            let bus = Bus::start(BusConfig { retention, ..BusConfig::default() });
-            let (broker, deliveries) = bus.node(BootId::random(rand::random()));
-            (Some(bus), broker, deliveries)
-        }
-        Fabric::Node(broker, deliveries) => (None, broker, deliveries),
     }
 }
 

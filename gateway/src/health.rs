@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use broker_bridge::Status;
+use tokio::sync::watch;
+
 use crate::now::Now;
 
 /// A loop that has not turned for this long is stuck: loops turn at least once a second.
@@ -37,15 +40,21 @@ pub(crate) enum Stage {
 }
 
 /// The health of a gateway.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Health {
     stage: Arc<AtomicU8>,
     pulses: Vec<Pulse>,
+    broker: watch::Receiver<Status>,
 }
 
 impl Health {
-    pub(crate) fn new(pulses: Vec<Pulse>) -> Self {
-        Self { stage: Arc::default(), pulses }
+    pub(crate) fn new(pulses: Vec<Pulse>, broker: watch::Receiver<Status>) -> Self {
+        Self { stage: Arc::default(), pulses, broker }
+    }
+
+    /// What the broker can do at the moment.
+    pub(crate) fn broker(&self) -> Status {
+        *self.broker.borrow()
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
@@ -73,7 +82,7 @@ mod tests {
     #[test]
     fn a_loop_that_does_not_turn_is_found() {
         let (turning, standing) = (Pulse::default(), Pulse::default());
-        let health = Health::new(vec![turning.clone(), standing]);
+        let health = Health::new(vec![turning.clone(), standing], watch::channel(Status::WELL).1);
         let now = Now { mono: Duration::from_secs(6), unix_ms: 0 };
         turning.beat(now);
         assert_eq!(health.stuck_loops(now), 1);

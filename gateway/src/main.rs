@@ -59,6 +59,7 @@ async fn run(sources: Sources, loaded: Loaded) -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => reloader.reload(&gateway),
+            () = gateway.failed() => return Ok(ExitCode::FAILURE),
         }
     }
     // A second signal hurries.

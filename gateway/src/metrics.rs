@@ -3,6 +3,7 @@
 //! Live connections are `barrage_connections_total` less the sum of `barrage_closes_total`.
 //! No label ever holds a room, a user or an address.
 
+mod broker;
 mod labels;
 mod register;
 
@@ -14,6 +15,7 @@ use crate::auth::TokenFault;
 use crate::client::outbox::{Finished, Lane};
 use crate::metrics::register::{counter, counters, gauge, gauges, histogram};
 
+pub(crate) use broker::BrokerMetrics;
 pub(crate) use labels::{CertificateReload, ConnectionEnd, JoinOutcome, Queue, Reload, TurnedAway};
 
 /// The metrics of one gateway.
@@ -50,6 +52,7 @@ pub(crate) struct Metrics {
     config_reloads: IntCounterVec,
     certificate_reloads: IntCounterVec,
     pub(crate) ready: IntGauge,
+    pub(crate) broker: BrokerMetrics,
 }
 
 /// Slot lags and acks: from a hundred microseconds to ten seconds.
@@ -150,6 +153,35 @@ impl Metrics {
                 "outcome",
             )?,
             ready: gauge(r, "barrage_ready", "1 while this gateway is ready for clients")?,
+            broker: BrokerMetrics {
+                reachable: gauge(r, "barrage_broker_reachable", "1 while the broker is reached")?,
+                log: gauge(r, "barrage_broker_log", "1 while the broker keeps events")?,
+                published: counter(
+                    r,
+                    "barrage_broker_published_total",
+                    "Events that entered a room's log through this gateway",
+                )?,
+                unstored: counter(
+                    r,
+                    "barrage_broker_unstored_total",
+                    "Events that went out live because their log did not take them",
+                )?,
+                received: counter(
+                    r,
+                    "barrage_broker_received_total",
+                    "Events delivered to this gateway",
+                )?,
+                lost: counter(
+                    r,
+                    "barrage_broker_lost_total",
+                    "Events that could not be delivered, as far as is known",
+                )?,
+                holes: counter(
+                    r,
+                    "barrage_broker_holes_total",
+                    "Entries that came with something missing before them",
+                )?,
+            },
             registry,
         })
     }

@@ -43,6 +43,11 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
     if let Err(fault) = config.tls.check(config.listen) {
         found.push((fault.key(), fault.to_string()));
     }
+    if !config.nats.namespace.is_namespace() {
+        let why = "must be 1 to 32 letters, digits, `-` or `_`".to_owned();
+        found.push(("nats.namespace", why));
+    }
+    found.extend(config.nats.contradictions());
     found
 }
 

@@ -180,6 +180,22 @@ where
     Kind::one(says.to_owned(), "", &[Shape::Text], field, parse, show)
 }
 
+/// The same, several in a text with commas between them, and in which somebody may have put a
+/// secret: what was given is not shown in faults.
+pub(super) fn confidential<T>(says: &'static str, field: Field<Vec<T>>) -> Kind
+where
+    T: FromStr + ToString + PartialEq + 'static,
+{
+    let wanted = format!("each must be {says}");
+    let set = move |config: &mut Config, texts: &[String]| {
+        let parts = texts.iter().flat_map(|text| text.split(',').map(str::trim));
+        let values = parts.map(|text| text.parse().ok()).collect::<Option<_>>();
+        *field(config) = values.ok_or_else(|| wanted.clone())?;
+        Ok(())
+    };
+    Kind { is_secret: true, set: Box::new(set), ..list(says, field) }
+}
+
 /// Several things that read themselves from texts.
 pub(super) fn list<T>(says: &'static str, field: Field<Vec<T>>) -> Kind
 where
@@ -194,6 +210,25 @@ pub(super) fn log_filter(field: Field<LogFilter>) -> Kind {
                 such as `info,gateway::shard=trace`";
     let show = |filter: &LogFilter| Some(quoted(filter.text()));
     Kind::one(says.to_owned(), "debug", &[Shape::Text], field, LogFilter::parse, show)
+}
+
+/// Something that reads itself from a text.
+pub(super) fn value<T>(says: &'static str, example: &'static str, field: Field<T>) -> Kind
+where
+    T: FromStr + Display + PartialEq + Clone + 'static,
+{
+    let parse = |text: &str| text.parse().ok();
+    let shapes = &[Shape::Text, Shape::Number];
+    Kind::one(says.to_owned(), example, shapes, field, parse, |it| Some(quoted(&it.to_string())))
+}
+
+/// A secret.
+pub(super) fn secret(field: Field<Option<Secret>>) -> Kind {
+    let says = "visible ASCII, without spaces, and not empty".to_owned();
+    let parse = |text: &str| is_key(text).then(|| Some(Secret::new(text)));
+    let show = |secret: &Option<Secret>| secret.as_ref().map(|_| quoted(SHOWN));
+    let kind = Kind::one(says, "a-secret", &[Shape::Text], field, parse, show);
+    Kind { is_secret: true, ..kind }
 }
 
 /// Secrets, such as keys while they are rotated.

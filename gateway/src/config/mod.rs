@@ -10,6 +10,7 @@ mod fault;
 mod file;
 mod kind;
 mod load;
+pub(crate) mod nats;
 mod reference;
 mod settings;
 mod source;
@@ -38,6 +39,7 @@ pub use crate::http::address::{Preface, Proxies};
 pub use fault::{Fault, Faults};
 pub use load::Loaded;
 pub(crate) use load::differences;
+pub use nats::{Name, NatsRules, NatsUrl, NodeRules, Replicas};
 pub use reference::{reference, sample};
 pub use source::{Sources, Wish};
 
@@ -85,6 +87,10 @@ documented! {
         pub tls: TlsRules,
         /// How a gateway leaves.
         pub drain: DrainRules,
+        /// The servers that carry the rooms of several gateways.
+        pub nats: NatsRules,
+        /// What this gateway tells the others of itself.
+        pub node: NodeRules,
     }
 }
 
@@ -161,6 +167,8 @@ impl Default for Config {
             public: PublicRules::default(),
             tls: TlsRules::default(),
             drain: DrainRules::default(),
+            nats: NatsRules::default(),
+            node: NodeRules::default(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Every setting, declared once.
 
+mod cluster;
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -87,10 +89,8 @@ impl Setting {
 
 /// Every setting, in the order of the reference: those of the file's top first, then by section.
 pub(super) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
-    [top(), tls(), jwt(), admin(), rooms(), clients(), limits(), proxies(), drain()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let local = [top(), tls(), jwt(), admin(), rooms(), clients(), limits(), proxies(), drain()];
+    local.into_iter().chain([cluster::nats(), cluster::node()]).flatten().collect()
 });
 
 fn top() -> Vec<Setting> {

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use broker_bridge::Stats;
 use serde_json::json;
 
 use crate::health::{Health, Stage};
@@ -20,6 +21,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Health,
     pub(crate) clock: Clock,
+    /// What the broker counts of its own work.
+    pub(crate) stats: Option<Arc<Stats>>,
 }
 
 /// Every route of the admin port.
@@ -35,6 +38,7 @@ pub(crate) fn routes(admin: Admin, api: Api) -> Router {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    admin.metrics.broker.show(admin.health.broker(), admin.stats.as_deref());
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], admin.metrics.render()).into_response()
 }
 
@@ -52,7 +56,8 @@ async fn readyz(State(admin): State<Admin>) -> Response {
         Stage::Ready => (StatusCode::OK, "ready"),
         Stage::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
-    (status, Json(json!({ "state": state, "degraded": false }))).into_response()
+    (status, Json(json!({ "state": state, "degraded": admin.health.broker().is_degraded() })))
+        .into_response()
 }
 
 async fn not_found() -> Response {

@@ -28,6 +28,7 @@ mod joining;
 mod jwks;
 mod keys;
 mod limits;
+mod nats;
 mod slow;
 mod sse;
 mod timers;

@@ -41,6 +41,59 @@ fn every_fault_of_every_source_is_told_at_once() {
 }
 
 #[test]
+fn faults_of_the_cluster_are_told_without_what_may_be_a_secret() {
+    let flags = ["--nats", "nats://me:hunter2@host:4222"];
+    assert_eq!(
+        told(load(&flags, &[])),
+        [
+            "--nats (set): each must be `nats://host:port` or `tls://host:port`, without user and password"
+        ]
+    );
+    let file = "[nats]\nurl = 'nats://a:4222'\ntoken = 'hunter2'\nuser = 'me'\n\
+                cert_file = '/nonexistent/cert.pem'\nnamespace = 'a.b'\nreplicas = 2";
+    let faults = told(load_file(file, &[]));
+    assert_eq!(faults, ["7: nats.replicas = 2: must be `auto`, 1, 3 or 5"]);
+    let faults = told(load_file(&file.replace("= 2", "= 3"), &[])).join("\n");
+    for fault in [
+        "nats.namespace = \"a.b\": must be 1 to 32 letters, digits, `-` or `_`",
+        "nats.user = \"me\": contradicts nats.token: give one of them",
+        "nats.user = \"me\": needs nats.password",
+        "nats.cert_file = \"/nonexistent/cert.pem\": needs nats.key_file",
+        "nats.cert_file = \"/nonexistent/cert.pem\": cannot be read: ",
+    ] {
+        assert!(faults.contains(fault), "{fault}\n{faults}");
+    }
+    assert!(!faults.contains("hunter2"), "{faults}");
+}
+
+#[test]
+fn servers_come_from_a_flag_with_commas_a_variable_or_a_list() {
+    let urls = "nats://a:4222,tls://[::1]:4222,nats://c";
+    let file = "nats.url = ['nats://a:4222', 'tls://[::1]:4222', 'nats://c']";
+    let loaded = [
+        load(&["--nats", urls], &[]).unwrap(),
+        load(&[], &[("BARRAGE_NATS_URL", urls)]).unwrap(),
+        load_file(file, &[]).unwrap(),
+    ];
+    for loaded in loaded {
+        let texts: Vec<_> = loaded.config.nats.urls.iter().map(|url| url.text()).collect();
+        assert_eq!(texts.join(","), urls);
+        assert!(loaded.render().contains(&file[5..].replace('\'', "\"")), "{}", loaded.render());
+    }
+    for url in [
+        "http://a:1",
+        "nats://",
+        "nats://a:0",
+        "nats://a:99999",
+        "nats://a b",
+        "a:4222",
+        "nats://a/x",
+    ] {
+        assert!(load(&["--nats", url], &[]).is_err(), "{url}");
+    }
+}
+
+#[test]
 fn what_is_not_toml_is_told_with_its_lines() {
     let faults = told(load_file("shards = \n[rooms\ntick_ms = 1\ndev = yes\n", &[]));
     assert!(faults.len() >= 2, "{faults:?}");

@@ -1,6 +1,7 @@
 //! The server API: what the application's own servers may do. Bearer key, admin port.
 
 pub(crate) mod keys;
+mod nodes;
 mod publish;
 mod rooms;
 
@@ -36,6 +37,7 @@ pub(crate) struct Api {
 pub(crate) fn routes(api: Api) -> Router {
     Router::new()
         .route("/v1/events", post(publish::many))
+        .route("/v1/nodes", get(nodes::all))
         .route("/v1/rooms/{room}/events", post(publish::one))
         .route("/v1/rooms/{room}", get(rooms::info))
         .route("/v1/rooms/{room}/history", get(rooms::history))

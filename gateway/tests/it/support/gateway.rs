@@ -34,6 +34,13 @@ impl TestGateway {
 
     /// Starts a node of a fabric.
     pub(crate) async fn on(fabric: Fabric, change: impl FnOnce(&mut Config)) -> Self {
+        let started = Self::begin(fabric, change);
+        started.until_ready().await;
+        started
+    }
+
+    /// Starts a node of a fabric, ready or not.
+    pub(crate) fn begin(fabric: Fabric, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::dev_on_free_ports();
         config.hub.room.tick_ms = TICK_MS;
         config.session.publishes.burst = 10_000;
@@ -42,12 +49,11 @@ impl TestGateway {
         change(&mut config);
         let gateway = Gateway::start_on(config, fabric).expect("a gateway starts on free ports");
         let (public, admin) = (gateway.public_address(), gateway.admin_address());
-        let started = Self { gateway, public, admin, api: Api::dev(admin) };
-        started.until_ready().await;
-        started
+        Self { gateway, public, admin, api: Api::dev(admin) }
     }
 
-    async fn until_ready(&self) {
+    /// Waits until it is.
+    pub(crate) async fn until_ready(&self) {
         until("readiness", || async { (self.readiness().await.0 == 200).then_some(()) }).await;
     }
 

@@ -1,0 +1,126 @@
+//! Gateways on real nats-servers: what they promise each other's viewers, and what they say while
+//! the servers are away.
+
+use gateway::app::Fabric;
+use protocol::select::Budget;
+use rig::nats::{Binary, Nats};
+use serde_json::json;
+
+use crate::support::client::Dial;
+use crate::support::events;
+use crate::support::gateway::TestGateway;
+use crate::support::{memory::Memory, until};
+
+const ROOM: &str = "demo";
+
+/// A gateway of the cluster on these servers, ready or not.
+fn begin(nats: &Nats, name: &str) -> TestGateway {
+    let urls = nats.url();
+    TestGateway::begin(Fabric::Nats, |config| {
+        config.nats.urls = urls.split(',').map(|url| url.parse().unwrap()).collect();
+        config.node.name = Some(name.parse().unwrap());
+        config.nats.stream_bytes = 16 * 1024 * 1024;
+        config.hub.room.budget = Budget::UNLIMITED;
+    })
+}
+
+async fn gateway(nats: &Nats, name: &str) -> TestGateway {
+    let gateway = begin(nats, name);
+    gateway.until_ready().await;
+    gateway
+}
+
+fn online(expected: u64) -> impl Fn(&Memory) -> Option<()> {
+    move |memory| (memory.account(ROOM).online == expected).then_some(())
+}
+
+async fn viewers_of_two_gateways_are_in_one_room(binary: &Binary) {
+    let nats = Nats::single(binary).await;
+    let (one, two) = (gateway(&nats, "one").await, gateway(&nats, "two").await);
+    let (mut ann, mut bob) = (one.viewer(ROOM).await, two.viewer(ROOM).await);
+    let event = ann.publish(ROOM, "从一到二").await;
+    assert_eq!(bob.hears(ROOM, "从一到二").await, event);
+    let event = bob.publish(ROOM, "从二到一").await;
+    assert_eq!(ann.hears(ROOM, "从二到一").await, event);
+    ann.until("2 online", online(2)).await;
+    bob.until("2 online", online(2)).await;
+
+    // Away from one gateway, back at the other, which has the room open; then at one that has not.
+    let accounts = bob.close().await;
+    for n in 0..20 {
+        one.api.publish(ROOM, events::chat(ROOM, &format!("之间 {n}"))).await;
+    }
+    let mut bob = one.dial(Dial { accounts, ..Dial::default() }).await;
+    assert_eq!(bob.rejoin(ROOM).await["recovered"], true);
+    bob.hears(ROOM, "之间 19").await;
+    let three = gateway(&nats, "three").await;
+    let accounts = bob.close().await;
+    ann.publish(ROOM, "之后").await;
+    let mut bob = three.dial(Dial { accounts, ..Dial::default() }).await;
+    assert_eq!(bob.rejoin(ROOM).await["recovered"], true);
+    bob.hears(ROOM, "之后").await;
+    assert_eq!(bob.memory.account(ROOM).told(), 2 + 20 + 1, "each once, none missing");
+
+    for gateway in [&one, &two, &three] {
+        until("all gateways", || async {
+            let nodes = gateway.api.get("/v1/nodes").await.json();
+            let nodes = nodes["nodes"].as_array().unwrap().clone();
+            let names: Vec<_> = nodes.iter().map(|node| node["name"].clone()).collect();
+            (names == [json!("one"), json!("three"), json!("two")]).then_some(())
+        })
+        .await;
+    }
+    assert!(one.metric("barrage_broker_received_total", "").await >= 23.0);
+    for quiet in ["barrage_broker_lost_total", "barrage_broker_unstored_total"] {
+        assert_eq!(one.metric(quiet, "").await, 0.0, "{quiet}");
+    }
+    for gateway in [one, two, three] {
+        gateway.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn viewers_of_two_gateways_are_in_one_room_on_every_version() {
+    for binary in Binary::all() {
+        viewers_of_two_gateways_are_in_one_room(&binary).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_are_away_make_a_gateway_wait_degrade_and_come_back() {
+    let Some(binary) = Binary::oldest() else { return };
+    let mut nats = Nats::single(&binary).await;
+    nats.kill_all();
+    let gateway = begin(&nats, "one");
+    until("that it says so", || async {
+        let (status, body) = gateway.readiness().await;
+        (status == 503 && body == json!({ "state": "starting", "degraded": true })).then_some(())
+    })
+    .await;
+    nats.restart_all().await;
+    gateway.until_ready().await;
+    assert_eq!(gateway.readiness().await.1["degraded"], false);
+    gateway.until_metric("barrage_broker_reachable", "", |value| value == 1.0).await;
+    gateway.until_metric("barrage_broker_log", "", |value| value == 1.0).await;
+    let mut ann = gateway.viewer(ROOM).await;
+    ann.publish(ROOM, "之前").await;
+
+    nats.kill_all();
+    gateway.until_metric("barrage_broker_reachable", "", |value| value == 0.0).await;
+    assert_eq!(gateway.readiness().await, (200, json!({ "state": "ready", "degraded": true })));
+    let publish = json!({ "type": "publish", "room": ROOM, "body": { "text": "此时" } });
+    let refusal = ann.ask_in_vain(publish, "unavailable").await;
+    assert!(refusal["retry_after_ms"].as_u64().is_some_and(|ms| ms > 0), "{refusal}");
+
+    nats.restart_all().await;
+    gateway.until_metric("barrage_broker_reachable", "", |value| value == 1.0).await;
+    until("a publish that is taken", || async {
+        let event = json!({ "body": { "text": "之后" } }).to_string();
+        let answer = gateway.api.post(&format!("/v1/rooms/{ROOM}/events"), event.as_bytes()).await;
+        (answer.status == 200 && answer.json()["stored"] == true).then_some(())
+    })
+    .await;
+    ann.hears(ROOM, "之后").await;
+    assert_eq!(ann.memory.account(ROOM).texts().first(), Some(&"之前"));
+    gateway.end().await;
+}
