@@ -23,6 +23,7 @@ pub mod from_client;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod name;
 pub mod refusal;
 pub mod select;
 pub mod slot;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use protocol::event::User;
 use protocol::ids::{UserId, is_invisible};
-use protocol::limits::{ROOM_ID_BYTES_MAX, USER_NAME_CHARS_MAX};
+use protocol::limits::ROOM_ID_BYTES_MAX;
+use protocol::name;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
@@ -95,7 +96,7 @@ impl Claims {
         }
         let user = User {
             id: user_id(claim("sub"))?,
-            name: name(claim("name"))?,
+            name: name_of(claim("name"))?,
             roles: roles(claim("roles"))?,
             level: level(claim("level"))?,
         };
@@ -116,12 +117,10 @@ fn user_id(sub: Option<&Value>) -> Result<UserId, TokenFault> {
     ))
 }
 
-/// A name is for show only: it is cut to what fits.
-fn name(name: Option<&Value>) -> Result<Option<Arc<str>>, TokenFault> {
+fn name_of(name: Option<&Value>) -> Result<Option<Arc<str>>, TokenFault> {
     let Some(name) = name else { return Ok(None) };
     let name = name.as_str().ok_or(TokenFault::Claim("`name` of the token must be a text"))?;
-    let shown: String = visible(name).trim().chars().take(USER_NAME_CHARS_MAX).collect();
-    Ok((!shown.is_empty()).then(|| shown.into()))
+    Ok(name::shown(name))
 }
 
 fn level(level: Option<&Value>) -> Result<Option<u32>, TokenFault> {
@@ -139,8 +138,7 @@ fn roles(roles: Option<&Value>) -> Result<SmallVec<[Arc<str>; 1]>, TokenFault> {
     let roles = roles.as_array().filter(|roles| roles.len() <= ROLES_MAX).ok_or(EXPECTED)?;
     let mut kept: SmallVec<[Arc<str>; 1]> = SmallVec::new();
     for role in roles {
-        let role = visible(role.as_str().ok_or(EXPECTED)?);
-        let role = role.trim();
+        let role = name::visible(role.as_str().ok_or(EXPECTED)?);
         if role.chars().count() > ROLE_CHARS_MAX {
             return Err(EXPECTED);
         }
@@ -179,8 +177,4 @@ fn grant(grant: &Value) -> Result<Grant, TokenFault> {
         rights = right.map_or(rights, |right| rights.with(right));
     }
     Ok(Grant::new(room, rights))
-}
-
-fn visible(text: &str) -> String {
-    text.chars().filter(|c| !is_invisible(*c)).collect()
 }

@@ -56,6 +56,33 @@ impl Limiter {
     }
 }
 
+/// Says exactly whether fewer than `N` have come within a period, by the times of the last `N`.
+/// Takes memory only once something has come: it is for what should not happen.
+#[derive(Debug, Default)]
+pub(crate) struct Recent<const N: usize>(Option<Box<Last<N>>>);
+
+/// Times in a ring; `oldest` is the next to be forgotten.
+#[derive(Debug)]
+struct Last<const N: usize> {
+    times: [Option<Duration>; N],
+    oldest: usize,
+}
+
+impl<const N: usize> Recent<N> {
+    /// Counts one more, unless `N` have come within the period before it; returns whether it was
+    /// counted.
+    pub(crate) fn admit(&mut self, period: Duration, now: Duration) -> bool {
+        let last = self.0.get_or_insert_with(|| Box::new(Last { times: [None; N], oldest: 0 }));
+        let oldest = &mut last.times[last.oldest];
+        if oldest.is_some_and(|time| now.saturating_sub(time) < period) {
+            return false;
+        }
+        *oldest = Some(now);
+        last.oldest = (last.oldest + 1) % N;
+        true
+    }
+}
+
 /// A [`Limiter`] that several threads use at once, without waiting for each other.
 #[derive(Debug, Default)]
 pub(crate) struct SharedLimiter {
@@ -108,6 +135,26 @@ mod tests {
         let mut limiter = Limiter::default();
         assert_eq!(limiter.admit(RATE, 6, at(0)), Verdict::Wait(at(1000)));
         assert_eq!(limiter.admit(RATE, 5, at(0)), Verdict::Accept);
+    }
+
+    #[test]
+    fn so_many_in_any_period_and_not_one_more() {
+        const PERIOD: Duration = Duration::from_secs(10);
+        let mut recent = Recent::<3>::default();
+        assert!(recent.0.is_none(), "nothing is kept of those who do nothing");
+        for (ms, admitted) in [
+            (0, true),
+            (4_000, true),
+            (9_000, true),
+            (9_999, false),
+            (10_000, true),
+            (13_999, false),
+            (14_000, true),
+            (14_001, false),
+            (60_000, true),
+        ] {
+            assert_eq!(recent.admit(PERIOD, at(ms)), admitted, "{ms}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use crate::auth::{Grants, Keyring, Right, TokenFault};
-use crate::client::admission::{Limiter, Rate, SharedLimiter, Verdict};
+use crate::client::admission::{Limiter, Rate, Recent, SharedLimiter, Verdict};
 use crate::client::{Form, Seat};
 use crate::documented::documented;
 use crate::now::Now;
@@ -75,8 +75,9 @@ pub enum PaidFromClients {
 /// Commands over the rate that are still answered, per ten seconds; one more closes.
 const FLOOD: Rate = Rate { burst: 500, period: Duration::from_secs(10) };
 
-/// Malformed messages per ten seconds; one more closes the connection.
-const MALFORMED: Rate = Rate { burst: 7, period: Duration::from_secs(10) };
+/// Malformed messages within the period; one more closes the connection.
+const MALFORMED_MAX: usize = 7;
+const MALFORMED_PERIOD: Duration = Duration::from_secs(10);
 
 /// One client's protocol state.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ pub(crate) struct Session {
     commands: Limiter,
     floods: Limiter,
     likes: Limiter,
-    malformed: Limiter,
+    malformed: Recent<MALFORMED_MAX>,
 }
 
 /// What a command leads to.
@@ -145,13 +146,18 @@ impl Session {
             commands: Limiter::default(),
             floods: Limiter::default(),
             likes: Limiter::default(),
-            malformed: Limiter::default(),
+            malformed: Recent::default(),
         }
     }
 
     /// The seats this client holds or has asked for.
     pub(crate) fn seats(&self) -> impl Iterator<Item = &(RoomId, Seat)> {
         self.seats.iter()
+    }
+
+    /// A room could not be joined after all: the seat was not taken.
+    pub(crate) fn refused(&mut self, room: &RoomId, seat: Seat) {
+        self.seats.retain(|held| (&held.0, held.1) != (room, seat));
     }
 
     /// The largest message this client may send, in bytes.
@@ -208,9 +214,10 @@ impl Session {
     }
 
     fn malformed(&mut self, refusal: Refusal, now: Now) -> Effect<'static> {
-        match self.malformed.admit(MALFORMED, 1, now.mono) {
-            Verdict::Accept => Effect::Refuse { id: None, room: None, refusal },
-            Verdict::Wait(_) => Effect::Close(CloseReason::ProtocolAbuse),
+        if self.malformed.admit(MALFORMED_PERIOD, now.mono) {
+            Effect::Refuse { id: None, room: None, refusal }
+        } else {
+            Effect::Close(CloseReason::ProtocolAbuse)
         }
     }
 

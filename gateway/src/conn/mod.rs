@@ -177,6 +177,9 @@ impl Conn {
 
     fn read(&mut self, early: Option<Bytes>, now: Now) -> Heard {
         let Self { context, socket, address, form, session, carry, .. } = self;
+        for (room, seat) in socket.take_refused() {
+            session.refused(&room, seat);
+        }
         let mut turn = ReadTurn::new(context, *address, *form, session, now);
         let read = {
             let mut reader = context.reader.borrow_mut();

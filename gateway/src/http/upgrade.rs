@@ -9,8 +9,8 @@ use hyper::header::{
 use hyper::{Method, Request, StatusCode, Version};
 use protocol::deflate::negotiate;
 use protocol::event::User;
-use protocol::ids::{UserId, is_invisible};
-use protocol::limits::USER_NAME_CHARS_MAX;
+use protocol::ids::UserId;
+use protocol::name;
 use sha1::{Digest as _, Sha1};
 
 use crate::client::Form;
@@ -117,13 +117,7 @@ fn accept(key: &[u8]) -> HeaderValue {
 pub(super) fn anonymous_user(query: &str, random: [u8; 8]) -> User {
     let mut user = User::new(UserId::anonymous(random));
     let name = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "name");
-    let name: String = name
-        .map(|(_, name)| name.chars().filter(|c| !is_invisible(*c)).collect())
-        .unwrap_or_default();
-    let name: String = name.trim().chars().take(USER_NAME_CHARS_MAX).collect();
-    if !name.is_empty() {
-        user.name = Some(name.into());
-    }
+    user.name = name.and_then(|(_, name)| name::shown(&name));
     user
 }
 

@@ -53,6 +53,9 @@ impl Shard {
 
     pub(super) fn refuse(&mut self, room: &RoomId, join: &Join, refusal: &Refusal, now: Now) {
         self.unseat(join.address, room, join.seat);
+        if let Some(client) = self.clients.get(join.address) {
+            client.sink.refuse(room.clone(), join.seat);
+        }
         let error = ServerMessage::refusal(join.id, Some(room.as_str()), refusal);
         let error = join.seat.form.message("error", None, &[&error.render()]);
         match join.seat.form {

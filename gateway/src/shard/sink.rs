@@ -1,14 +1,16 @@
 //! Where a client's frames go.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Shutdown;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use protocol::ids::RoomId;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::client::Seat;
 use crate::shard::cipher::Cipher;
 use crate::shard::stream::EventStream;
 
@@ -22,18 +24,36 @@ pub(crate) struct Socket {
     heard_s: Cell<u32>,
     /// Answers that the client waits for and that are under way.
     owed: Cell<u32>,
+    /// Seats that were not taken after all, for the reader to give up.
+    refused: RefCell<Option<Box<RefusedSeats>>>,
 }
+
+/// Boxed where it is kept: most clients never have one.
+#[derive(Debug, Default)]
+struct RefusedSeats(Vec<(RoomId, Seat)>);
 
 impl Socket {
     /// A socket that carries frames as they are.
     pub(crate) fn plain(stream: TcpStream) -> Self {
-        Self { stream, cipher: None, heard_s: Cell::new(0), owed: Cell::new(0) }
+        Self {
+            stream,
+            cipher: None,
+            heard_s: Cell::new(0),
+            owed: Cell::new(0),
+            refused: RefCell::default(),
+        }
     }
 
     /// A socket that carries them encrypted, after the handshake.
     pub(crate) fn tls(stream: TcpStream, session: rustls::ServerConnection) -> Self {
         let cipher = Some(Box::new(Cipher::new(session)));
-        Self { stream, cipher, heard_s: Cell::new(0), owed: Cell::new(0) }
+        Self {
+            stream,
+            cipher,
+            heard_s: Cell::new(0),
+            owed: Cell::new(0),
+            refused: RefCell::default(),
+        }
     }
 
     /// Waits until there is something to read, or the end.
@@ -62,6 +82,11 @@ impl Socket {
     /// before it has come as a [`Control::Answer`](crate::shard::Control::Answer).
     pub(crate) fn owe(&self) {
         self.owed.update(|owed| owed.saturating_add(1));
+    }
+
+    /// The seats that were not taken since this was asked last.
+    pub(crate) fn take_refused(&self) -> impl Iterator<Item = (RoomId, Seat)> {
+        self.refused.take().into_iter().flat_map(|refused| refused.0)
     }
 
     fn try_write(&self, bytes: &[u8]) -> Written {
@@ -150,6 +175,13 @@ impl ClientSink {
     pub(crate) fn answered(&self) {
         if let Self::Socket(socket) = self {
             socket.owed.update(|owed| owed.saturating_sub(1));
+        }
+    }
+
+    /// Notes that a seat is not taken, of which the reader does not know yet.
+    pub(crate) fn refuse(&self, room: RoomId, seat: Seat) {
+        if let Self::Socket(socket) = self {
+            socket.refused.borrow_mut().get_or_insert_default().0.push((room, seat));
         }
     }
 

@@ -286,6 +286,28 @@ fn the_eighth_malformed_message_ends_the_connection() {
 }
 
 #[test]
+fn the_eighth_within_ten_seconds_is_the_eighth_however_slowly_they_come() {
+    let mut session = session(Rights::CHAT);
+    for n in 0..7 {
+        assert_eq!(say_at(&mut session, n * 1_428, "{", refusal).0, Code::BadRequest, "{n}");
+    }
+    let ends = |effect: Effect<'_>| matches!(effect, Effect::Close(CloseReason::ProtocolAbuse));
+    assert!(say_at(&mut session, 9_999, "{", ends));
+}
+
+#[test]
+fn a_seat_that_was_refused_is_free_and_a_later_one_is_kept() {
+    let mut session = seated(Rights::CHAT);
+    let first = session.seats().next().unwrap().clone();
+    say(&mut session, r#"{"type":"join","room":"demo"}"#, |_| ());
+    session.refused(&first.0, first.1);
+    assert_eq!(seats(&session), [("demo", 2)], "joined anew since");
+    let second = session.seats().next().unwrap().clone();
+    session.refused(&second.0, second.1);
+    assert!(seats(&session).is_empty());
+}
+
+#[test]
 fn malformed_messages_are_forgiven_over_time_and_refusals_do_not_count() {
     let mut session = session(Rights::CHAT);
     for n in 0..50 {

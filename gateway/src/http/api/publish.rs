@@ -10,7 +10,8 @@ use futures_util::future::join_all;
 use protocol::event::{Body, Class, Draft, Event, Kind, User, WEIGHT_DEFAULT};
 use protocol::from_client::{Decoder, PublishBody};
 use protocol::ids::{EventId, RoomId, UserId, is_invisible};
-use protocol::limits::{KEY_CHARS_MAX, USER_NAME_CHARS_MAX};
+use protocol::limits::KEY_CHARS_MAX;
+use protocol::name;
 use protocol::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -226,12 +227,10 @@ fn user_of(incoming: &IncomingUser) -> Result<User, Refusal> {
     let id = UserId::parse(&incoming.id).map_err(|_| {
         Refusal::bad_request("`user.id` must be 1 to 64 bytes without invisible characters")
     })?;
-    let clean = |text: &str| -> String {
-        text.chars().filter(|c| !is_invisible(*c)).take(USER_NAME_CHARS_MAX).collect()
-    };
     let mut user = User::new(id);
-    user.name = incoming.name.as_deref().map(clean).filter(|n| !n.is_empty()).map(Into::into);
-    user.roles = incoming.roles.iter().take(ROLES_MAX).map(|role| clean(role).into()).collect();
+    user.name = incoming.name.as_deref().and_then(name::shown);
+    user.roles =
+        incoming.roles.iter().take(ROLES_MAX).filter_map(|role| name::shown(role)).collect();
     user.level = incoming.level;
     Ok(user)
 }
