@@ -15,7 +15,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STEPS=(fmt lint doc deny unit web build pages interop smoke metrics fuzz-smoke)
+STEPS=(fmt lint doc deny unit web build pages interop cluster smoke metrics fuzz-smoke)
 CARGO_DENY=0.20.2
 CARGO_FUZZ=0.13.2
 NODE_MAJOR_MIN=20
