@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 ARGS ?=
+export ARGS
 
 .PHONY: help setup build run test fmt lint doc deny unit web pages interop cluster smoke metrics fuzz-smoke churn bench screenshots
 
@@ -62,6 +63,9 @@ churn: ## 200,000 clients that come and go over 20,000 rooms leave no memory beh
 
 bench: ## measure what docs/performance.md tells, and write it (ARGS="bare render" for some steps)
 	@scripts/bench.sh $(ARGS)
+
+chaos: ## survival at full size: every fault on four gateways and a cluster of NATS (ARGS="--seed 1")
+	@scripts/test.sh chaos
 
 screenshots: ## take the picture of the README anew
 	@scripts/test.sh screenshots

@@ -263,6 +263,15 @@ step_fuzz-smoke() {
     done
 }
 
+# Every fault at full size, some ten minutes for each version of nats-server. A short suite is
+# among the tests of step unit.
+step_chaos() {
+    get_nats || lack "nats-server ${NATS_VERSIONS[*]}"
+    get_compiler || lack "a C++ compiler"
+    # shellcheck disable=SC2086  # several arguments
+    cargo test --release --locked --package gateway --test chaos -- --long ${ARGS:-}
+}
+
 # The picture of the README.
 step_screenshots() {
     get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"

@@ -83,11 +83,11 @@ impl Account {
         self.step("batch", batch.prev, batch.cursor, &batch.events, left_out);
     }
 
-    /// Takes a gap. One that leads into another numbering begins a new stretch: between two
-    /// numberings nothing can be counted.
+    /// Takes a gap. One that is expired, or leads into another numbering, begins a new stretch:
+    /// nobody can count what is in it.
     pub fn gap(&mut self, gap: &Gap) {
         self.gaps += 1;
-        if gap.from.epoch != gap.to.epoch {
+        if gap.from.epoch != gap.to.epoch || gap.reason == "expired" {
             return self.stretches.push(Stretch { start: gap.to, steps: Vec::new() });
         }
         self.step(&format!("gap ({})", gap.reason), gap.from, gap.to, &[], gap.count);

@@ -70,7 +70,7 @@ pub(super) fn text(
         "server_name: {name}\nlisten: \"{client}\"\nhttp: \"{monitor}\"\n\
          write_deadline: \"2s\"\nping_interval: \"10s\"\n\
          lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"2s\"\n\
-         jetstream {{ store_dir: {store}, max_mem: 64MB, max_file: 4GB, sync_interval: \"1s\" }}\n"
+         jetstream {{ store_dir: {store}, max_mem: 64MB, max_file: 16GB, sync_interval: \"1s\" }}\n"
     );
     if !routes.is_empty() {
         let routes: Vec<_> = routes.iter().map(|route| format!("\"nats://{route}\"")).collect();

@@ -135,6 +135,16 @@ fn a_return_that_recovers_nothing_begins_a_new_stretch() {
 }
 
 #[test]
+fn a_gap_that_nobody_can_count_begins_a_new_stretch() {
+    let mut account = honest();
+    account.gap(&Gap { reason: "expired".to_owned(), ..gap(12, 40, 0) });
+    assert_eq!((account.stretches.len(), account.cursor()), (2, Some(at(40))));
+    let elsewhere = Cursor { epoch: Epoch::random([2; 8]), seq: 5 };
+    account.gap(&Gap { to: elsewhere, ..gap(40, 5, 0) });
+    assert_eq!((account.stretches.len(), account.cursor()), (3, Some(elsewhere)));
+}
+
+#[test]
 fn acked_events_that_are_in_no_log_are_lost() {
     assert_eq!(lost(&[id(1), id(100), id(7)], &log()), [id(100)]);
 }

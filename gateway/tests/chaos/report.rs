@@ -1,0 +1,130 @@
+//! What a run says, and whether every promise was kept.
+
+use std::time::Duration;
+
+use protocol::cursor::Seq;
+
+use crate::crowd::ROOMS;
+use crate::fault::Promise;
+use crate::plan::Plan;
+use crate::tally::{Phase, Tally};
+use crate::viewer::Viewer;
+use rig::account::log::Log;
+use rig::account::verdict::{Finding, Sums, judge, lost};
+
+/// Broken promises that are shown one by one.
+const SHOWN_MAX: usize = 30;
+
+/// Says what is about to happen.
+pub(crate) fn begin(plan: &Plan) {
+    println!(
+        "\n=== {}: {} viewers, {} events/s, repeat with --seed {}",
+        plan.name, plan.viewers, plan.rate, plan.seed
+    );
+}
+
+/// Promises that were broken.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    broken: Vec<String>,
+}
+
+impl Outcome {
+    /// Notes a broken promise.
+    pub(crate) fn breaks(&mut self, promise: String) {
+        println!("!! {promise}");
+        self.broken.push(promise);
+    }
+
+    /// Shows what was counted in a phase, and holds it against what was promised.
+    pub(crate) fn phase(
+        &mut self,
+        name: &str,
+        phase: &Phase,
+        promise: Option<Promise>,
+        took: Duration,
+    ) {
+        let Phase { offered, stored, live, unanswered, .. } = phase;
+        let refused: u64 = phase.refused.values().sum();
+        println!(
+            "{name:24} {:5.1} s · returns {} complete, {} not · {offered} offered: {stored} stored, {live} live, {refused} refused {:?}, {unanswered} unanswered · ends {:?}",
+            took.as_secs_f64(),
+            phase.recovered,
+            phase.not_recovered,
+            phase.refused,
+            phase.ends,
+        );
+        let least = promise.map_or(1_000, |promise| promise.recovered_permille_min);
+        if phase.recovered_permille() < least {
+            self.breaks(format!(
+                "{name}: {} ‰ of the returns were complete, {least} ‰ were promised",
+                phase.recovered_permille()
+            ));
+        }
+    }
+
+    /// Notes clients that are not where they should be.
+    pub(crate) fn behind(&mut self, when: &str, behind: usize) {
+        if behind > 0 {
+            self.breaks(format!("{when}: {behind} clients have not come to the head of the log"));
+        }
+    }
+
+    /// Judges everything that clients were told.
+    pub(crate) fn judge(&mut self, viewers: &[Viewer], logs: &[Log; 2], tally: &Tally) {
+        let unstored_max = tally.unstored_max();
+        for (at, log) in logs.iter().enumerate() {
+            let (mut all, mut gaps, mut stretches) = (Sums::default(), 0, 0);
+            for viewer in viewers {
+                let account = &viewer.accounts[at];
+                let (sums, findings) = judge(account, log, unstored_max);
+                all += sums;
+                gaps += account.gaps;
+                stretches += account.stretches.len();
+                self.findings(viewer.number, at, &findings);
+            }
+            println!(
+                "{:24} log {} · {} accounts in {stretches} stretches: owed {} = received {} + told missing {} (live besides: {}; gaps: {gaps})",
+                format!("room `{}`", ROOMS[at]),
+                log.len(),
+                viewers.len(),
+                all.owed,
+                all.received,
+                all.told_missing,
+                all.live,
+            );
+        }
+        let acked = tally.acked();
+        let lost = logs.iter().fold(acked.clone(), |acked, log| lost(&acked, log));
+        println!("{:24} {} acked as stored, {} not in a log", "", acked.len(), lost.len());
+        if !lost.is_empty() {
+            self.breaks(format!("{} events were acked as stored and are in no log", lost.len()));
+        }
+    }
+
+    fn findings(&mut self, viewer: usize, room: usize, findings: &[Finding]) {
+        for finding in findings {
+            self.breaks(format!("client {viewer} in `{}`: {finding:?}", ROOMS[room]));
+        }
+    }
+
+    /// The end: whether every promise was kept.
+    pub(crate) fn end(&self, plan: &Plan, took: Duration) -> bool {
+        let kept = self.broken.is_empty();
+        let word = if kept { "every promise kept" } else { "PROMISES BROKEN" };
+        println!("=== {}: {word}, {:.0} s", plan.name, took.as_secs_f64());
+        for broken in self.broken.iter().take(SHOWN_MAX) {
+            println!("!! {broken}");
+        }
+        kept
+    }
+}
+
+/// The furthest that anybody has come, by room.
+pub(crate) fn ends(viewers: &[Viewer]) -> [Seq; 2] {
+    let end = |room: usize| {
+        let ends = viewers.iter().filter_map(|viewer| viewer.accounts[room].cursor());
+        ends.map(|cursor| cursor.seq).max().unwrap_or(0)
+    };
+    [end(0), end(1)]
+}

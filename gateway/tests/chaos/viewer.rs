@@ -1,0 +1,319 @@
+//! A client that comes back: to any gateway, with its cursors, for as long as it takes.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::cursor::Cursor;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use crate::tally::Tally;
+use rig::account::Account;
+use rig::account::message::Message;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// A connection on which nothing was heard for so long is dead: the ping interval and timeout.
+const SILENCE_MAX: Duration = Duration::from_secs(85);
+/// The first pause before coming back is below this; then it doubles.
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
+/// The longest pause: shorter than real clients', since the next fault waits for them.
+const PAUSE_MAX: Duration = Duration::from_secs(4);
+/// Between two danmaku of a client that speaks.
+const SPEAK_EVERY: Duration = Duration::from_secs(1);
+/// An unanswered danmaku is sent again after so long.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Where a client is, for those who wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// The number of its cursor, by room; 0 while it is not in the room.
+    seqs: [AtomicU64; 2],
+}
+
+impl Progress {
+    /// Whether it is in both rooms, and has come so far.
+    pub(crate) fn has_reached(&self, seqs: [u64; 2]) -> bool {
+        let at = |room: usize| self.seqs[room].load(Ordering::Relaxed);
+        (0..2).all(|room| at(room) >= seqs[room].max(1))
+    }
+}
+
+/// A client.
+#[derive(Debug)]
+pub(crate) struct Viewer {
+    pub(crate) number: usize,
+    pub(crate) rooms: [&'static str; 2],
+    pub(crate) gateways: Arc<[SocketAddr]>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) random: StdRng,
+    life: u64,
+    /// Whether it speaks in the second room.
+    pub(crate) speaks: bool,
+    pub(crate) accounts: [Account; 2],
+    said: u64,
+    speak_at: Instant,
+    speaking: Option<Speaking>,
+}
+
+/// A danmaku that has no answer yet.
+#[derive(Debug)]
+struct Speaking {
+    key: String,
+    /// When to send it again.
+    due: Instant,
+    phase: usize,
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Why a connection ended, and when to come back if the gateway has said so.
+struct End(String, Option<Duration>);
+
+/// Commands carry the number of what they are about: a room's index plus one, or this.
+const SPEAK_ID: u64 = 10;
+
+impl Viewer {
+    pub(crate) fn new(
+        number: usize,
+        rooms: [&'static str; 2],
+        gateways: Arc<[SocketAddr]>,
+        tally: Arc<Tally>,
+        mut random: StdRng,
+    ) -> Self {
+        Self {
+            life: random.random(),
+            number,
+            rooms,
+            gateways,
+            tally,
+            progress: Arc::default(),
+            random,
+            speaks: false,
+            accounts: Default::default(),
+            said: 0,
+            speak_at: Instant::now(),
+            speaking: None,
+        }
+    }
+
+    /// Lives until it is told to stop; returns with its accounts.
+    pub(crate) async fn live(mut self, mut stop: watch::Receiver<bool>) -> Self {
+        let mut failures = 0;
+        loop {
+            let end = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return self,
+                end = self.connection(&mut failures) => end,
+            };
+            for seq in &self.progress.seqs {
+                seq.store(0, Ordering::Relaxed);
+            }
+            if let Some(speaking) = &mut self.speaking {
+                speaking.due = Instant::now();
+            }
+            let End(why, after) = end;
+            self.tally.count(self.tally.now(), |phase| *phase.ends.entry(why).or_default() += 1);
+            let pause = after.unwrap_or_else(|| {
+                let most = PAUSE_FIRST * 2_u32.saturating_pow(failures);
+                most.min(PAUSE_MAX).mul_f64(self.random.random())
+            });
+            failures = (failures + 1).min(8);
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return self,
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn connection(&mut self, failures: &mut u32) -> End {
+        let to = self.gateways[self.random.random_range(0..self.gateways.len())];
+        let mut socket = match timeout(HANDSHAKE, dial(to)).await {
+            Ok(Some(socket)) => socket,
+            Ok(None) => return End("no connection".to_owned(), None),
+            Err(_) => return End("no handshake".to_owned(), None),
+        };
+        let mut since: [Option<Cursor>; 2] = [None; 2];
+        let mut rejoin: HashMap<usize, Instant> = HashMap::new();
+        for room in 0..2 {
+            rejoin.insert(room, Instant::now());
+        }
+        let mut heard = Instant::now();
+        loop {
+            let join_due = rejoin.values().min().copied();
+            let speak_due = self.speak_due();
+            let frame = tokio::select! {
+                frame = socket.next() => frame,
+                () = sleep_until(join_due.unwrap_or(heard)), if join_due.is_some() => {
+                    let due: Vec<_> =
+                        rejoin.extract_if(|_, due| *due <= Instant::now()).collect();
+                    for (room, _) in due {
+                        since[room] = self.accounts[room].cursor();
+                        if !say(&mut socket, &self.join(room, since[room])).await {
+                            return End("broken".to_owned(), None);
+                        }
+                    }
+                    continue;
+                }
+                () = sleep_until(speak_due.unwrap_or(heard)), if speak_due.is_some() => {
+                    let words = self.speak();
+                    if !say(&mut socket, &words).await {
+                        return End("broken".to_owned(), None);
+                    }
+                    continue;
+                }
+                () = sleep_until(heard + SILENCE_MAX) => return End("silence".to_owned(), None),
+            };
+            heard = Instant::now();
+            let text = match frame {
+                Some(Ok(Frame::Text(text))) => text,
+                Some(Ok(Frame::Close(close))) => {
+                    let code = close.map_or(1005, |close| close.code.into());
+                    return End(format!("closed {code}"), None);
+                }
+                Some(Ok(_)) => continue,
+                Some(Err(_)) | None => return End("broken".to_owned(), None),
+            };
+            if let Some(end) = self.take(&text, since, &mut rejoin) {
+                return end;
+            }
+            if self.accounts.iter().all(|account| account.cursor().is_some()) {
+                *failures = 0;
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        text: &str,
+        since: [Option<Cursor>; 2],
+        rejoin: &mut HashMap<usize, Instant>,
+    ) -> Option<End> {
+        let message = match serde_json::from_str(text) {
+            Ok(message) => message,
+            Err(error) => {
+                self.accounts[0].fault(format!("no message ({error}): {text}"));
+                return None;
+            }
+        };
+        match message {
+            Message::Joined(joined) => {
+                let room = self.room(&joined.room);
+                if since[room].is_some() {
+                    let recovered = joined.recovered == Some(true);
+                    self.tally.count(self.tally.now(), |phase| match recovered {
+                        true => phase.recovered += 1,
+                        false => phase.not_recovered += 1,
+                    });
+                }
+                self.accounts[room].joined(&joined, since[room]);
+                self.advance(room);
+            }
+            Message::Batch(batch) => {
+                let room = self.room(&batch.room);
+                self.accounts[room].batch(&batch);
+                self.advance(room);
+            }
+            Message::Gap(gap) => {
+                let room = self.room(&gap.room);
+                if gap.reason == "expired" {
+                    self.tally.count(self.tally.now(), |phase| phase.not_recovered += 1);
+                }
+                self.accounts[room].gap(&gap);
+                self.advance(room);
+            }
+            Message::Ack(ack) if ack.id == Some(SPEAK_ID) => {
+                let speaking = self.speaking.take()?;
+                self.tally.spoken();
+                if let Some(event) = ack.event {
+                    self.tally.ack(speaking.phase, event.id, ack.stored);
+                }
+            }
+            Message::Error(refused) => {
+                let retry = Duration::from_millis(refused.retry_after_ms.unwrap_or(500));
+                match refused.id {
+                    Some(SPEAK_ID) => {
+                        let speaking = self.speaking.as_mut()?;
+                        self.tally.refuse(speaking.phase, &refused.code);
+                        speaking.due = Instant::now() + retry;
+                    }
+                    Some(id @ 1..=2) => {
+                        rejoin.insert(id as usize - 1, Instant::now() + retry);
+                    }
+                    _ => return Some(End(refused.code, Some(retry))),
+                }
+            }
+            Message::Goodbye(goodbye) => {
+                return Some(End("goodbye".to_owned(), Some(goodbye.pause())));
+            }
+            Message::Ack(_) | Message::Other => {}
+        }
+        None
+    }
+
+    fn room(&self, name: &str) -> usize {
+        usize::from(name == self.rooms[1])
+    }
+
+    fn advance(&self, room: usize) {
+        let seq = self.accounts[room].cursor().map_or(0, |cursor| cursor.seq);
+        // In a room without entries it is at 0, which is no less there.
+        self.progress.seqs[room].store(seq.max(1), Ordering::Relaxed);
+    }
+
+    fn join(&self, room: usize, since: Option<Cursor>) -> Value {
+        let mut join = json!({ "type": "join", "id": room + 1, "room": self.rooms[room] });
+        if let Some(since) = since {
+            join["since"] = json!(since.to_string());
+        }
+        join
+    }
+
+    /// When it speaks next, if it is in the room.
+    fn speak_due(&self) -> Option<Instant> {
+        let is_in = self.progress.seqs[1].load(Ordering::Relaxed) > 0;
+        let due = self.speaking.as_ref().map_or(self.speak_at, |speaking| speaking.due);
+        (self.speaks && is_in).then_some(due)
+    }
+
+    /// Says something new, or the same again with the same key.
+    fn speak(&mut self) -> Value {
+        let speaking = self.speaking.get_or_insert_with(|| {
+            self.said += 1;
+            self.speak_at = Instant::now() + SPEAK_EVERY;
+            let phase = self.tally.now();
+            self.tally.offer(phase, 1);
+            self.tally.speak();
+            let key = format!("{:x}-{}-{}", self.life, self.number, self.said);
+            Speaking { key, due: Instant::now(), phase }
+        });
+        speaking.due = Instant::now() + ANSWER_MAX;
+        json!({
+            "type": "publish", "id": SPEAK_ID, "room": self.rooms[1], "key": speaking.key,
+            "body": { "text": format!("第{}句", self.said) },
+        })
+    }
+}
+
+async fn dial(to: SocketAddr) -> Option<Socket> {
+    let stream = TcpStream::connect(to).await.ok()?;
+    stream.set_nodelay(true).ok()?;
+    let (socket, _) =
+        tokio_tungstenite::client_async(format!("ws://{to}/ws"), stream).await.ok()?;
+    Some(socket)
+}
+
+async fn say(socket: &mut Socket, command: &Value) -> bool {
+    socket.send(Frame::text(command.to_string())).await.is_ok()
+}
