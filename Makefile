@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 export ARGS
 
-.PHONY: help setup build run test fmt lint doc deny unit web pages interop cluster smoke metrics fuzz-smoke churn bench screenshots
+.PHONY: help setup build run test fmt lint doc deny unit web pages interop cluster smoke metrics fuzz-smoke churn bench chaos screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
