@@ -21,6 +21,7 @@ async fn metrics_can_be_parsed_and_move() {
     ann.publish(ROOM, "数").await;
     ann.hears(ROOM, "数").await;
     ann.ask_in_vain(json!({ "type": "dance" }), "unknown_type").await;
+    assert!(gateway.metric("barrage_broker_published_total", "").await >= 2.0, "and the canary");
     let answer = request(gateway.admin, "GET", "/metrics", &[], b"").await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));

@@ -71,7 +71,9 @@ async fn viewers_of_two_gateways_are_in_one_room(binary: &Binary) {
         .await;
     }
     assert!(one.metric("barrage_broker_received_total", "").await >= 23.0);
-    for quiet in ["barrage_broker_lost_total", "barrage_broker_unstored_total"] {
+    for quiet in
+        ["barrage_broker_lost_total", "barrage_broker_unstored_total", "barrage_broker_holes_total"]
+    {
         assert_eq!(one.metric(quiet, "").await, 0.0, "{quiet}");
     }
     for gateway in [one, two, three] {
