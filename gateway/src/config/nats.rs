@@ -203,10 +203,13 @@ impl FromStr for NatsUrl {
             && !place.starts_with(':')
             && place.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b));
         let is_whole = matches!(scheme, "nats" | "tls") && is_place;
-        let uri: Option<hyper::Uri> = format!("http://{place}").parse().ok();
-        let has_port_that_fits = uri.is_some_and(|uri| match uri.port() {
-            Some(_) => uri.port_u16().is_some_and(|port| port > 0),
-            None => !place.ends_with(':'),
+        let behind_host = match place.strip_prefix('[') {
+            Some(rest) => rest.split_once(']').map(|(_, behind)| behind),
+            None => Some(place.find(':').map_or("", |at| &place[at..])),
+        };
+        let has_port_that_fits = behind_host.is_some_and(|behind| {
+            let port = behind.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
+            behind.is_empty() || port.is_some_and(|port| port > 0)
         });
         if is_whole && has_port_that_fits { Ok(Self(text.to_owned())) } else { Err(NatsUrlError) }
     }
