@@ -66,8 +66,8 @@ impl Stats {
         self.holes.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_published(&self) {
-        self.published.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_published(&self, events: u64) {
+        self.published.fetch_add(events, Ordering::Relaxed);
     }
 
     pub(crate) fn count_busy(&self) {

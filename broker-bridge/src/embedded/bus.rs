@@ -80,7 +80,7 @@ impl RoomBus {
         match verb {
             Verb::Publish { event, answer } => {
                 self.rooms.publish(&room, event, now_ms, out);
-                self.stats.count_published();
+                self.stats.count_published(1);
                 self.hand_out().await;
                 // The publisher may have lost interest; the event is in the log all the same.
                 let _ = answer.send(Ok(Ack { stored: true }));

@@ -71,6 +71,8 @@ async fn viewers_of_two_gateways_are_in_one_room(binary: &Binary) {
         .await;
     }
     assert!(one.metric("barrage_broker_received_total", "").await >= 23.0);
+    // Its own and those of the API, all acked.
+    one.until_metric("barrage_broker_published_total", "", |events| events >= 22.0).await;
     for quiet in
         ["barrage_broker_lost_total", "barrage_broker_unstored_total", "barrage_broker_holes_total"]
     {

@@ -129,20 +129,22 @@ impl Publisher {
         self.advance(room, now, out);
     }
 
-    /// A batch or a probe is acked.
-    pub(super) fn acked(&mut self, counter: u64, now: Time, out: &mut Vec<Send>) {
+    /// A batch or a probe is acked. Returns how many events are stored by it.
+    pub(super) fn acked(&mut self, counter: u64, now: Time, out: &mut Vec<Send>) -> usize {
         let Some(room) = self.flying.remove(&counter) else {
-            return self.probe_acked(counter, now, out);
+            self.probe_acked(counter, now, out);
+            return 0;
         };
         self.logs[stream_of(&room)] = Health::Up { acked_ms: now.ms };
-        let Some(queue) = self.rooms.get_mut(&room) else { return };
-        if let Some(flight) = queue.land(counter) {
-            self.waiting -= flight.answers.len();
-            for answer in flight.answers {
-                let _ = answer.send(Ok(Ack { stored: true }));
-            }
+        let landed = self.rooms.get_mut(&room).and_then(|queue| queue.land(counter));
+        let answers = landed.map(|flight| flight.answers).unwrap_or_default();
+        let stored = answers.len();
+        self.waiting -= stored;
+        for answer in answers {
+            let _ = answer.send(Ok(Ack { stored: true }));
         }
         self.advance(room, now, out);
+        stored
     }
 
     fn probe_acked(&mut self, counter: u64, now: Time, out: &mut Vec<Send>) {

@@ -110,7 +110,10 @@ impl Outlet {
         let counter = ack.subject.rsplit('.').next().and_then(|counter| counter.parse().ok());
         let said = serde_json::from_slice::<PubAck>(&ack.payload);
         match (counter, said) {
-            (Some(counter), Ok(PubAck { seq: Some(_) })) => publisher.acked(counter, now, out),
+            (Some(counter), Ok(PubAck { seq: Some(_) })) => {
+                let stored = publisher.acked(counter, now, out);
+                self.stats.count_published(stored as u64);
+            }
             // Nobody there, or refused: it is tried again.
             _ => {
                 let said = String::from_utf8_lossy(&ack.payload).into_owned();
