@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::tally::{Phase, Tally};
 use crate::viewer::Viewer;
 use rig::account::log::Log;
-use rig::account::verdict::{Finding, Sums, judge, lost};
+use rig::account::verdict::{Acks, Finding, Sums, judge, lost};
 
 /// Broken promises that are shown one by one.
 const SHOWN_MAX: usize = 30;
@@ -72,12 +72,14 @@ impl Outcome {
 
     /// Judges everything that clients were told.
     pub(crate) fn judge(&mut self, viewers: &[Viewer], logs: &[Log; 2], tally: &Tally) {
-        let unstored_max = tally.unstored_max();
+        let acked = tally.acked();
+        let acks =
+            Acks { stored: acked.iter().copied().collect(), unstored_max: tally.unstored_max() };
         for (at, log) in logs.iter().enumerate() {
             let (mut all, mut gaps, mut stretches) = (Sums::default(), 0, 0);
             for viewer in viewers {
                 let account = &viewer.accounts[at];
-                let (sums, findings) = judge(account, log, unstored_max);
+                let (sums, findings) = judge(account, log, &acks);
                 all += sums;
                 gaps += account.gaps;
                 stretches += account.stretches.len();
@@ -94,7 +96,6 @@ impl Outcome {
                 all.live,
             );
         }
-        let acked = tally.acked();
         let lost = logs.iter().fold(acked.clone(), |acked, log| lost(&acked, log));
         println!("{:24} {} acked as stored, {} not in a log", "", acked.len(), lost.len());
         if !lost.is_empty() {

@@ -6,7 +6,11 @@
 //!
 //! but for events that were never stored: those that came are known, since they are not in the
 //! log, and of those that were told missing there are at most as many as were published.
+//!
+//! An event that was not acked as stored may have gone out live, past the log, and have entered
+//! the log all the same (its first ack was lost): it counts as received, wherever it came.
 
+use std::collections::HashSet;
 use std::ops::AddAssign;
 
 use protocol::ids::EventId;
@@ -51,23 +55,26 @@ pub enum Finding {
     Fault(String),
 }
 
-/// Judges the account of one client. `unstored_max` is how many events can have been published
-/// and are not in the log.
-pub fn judge(account: &Account, log: &Log, unstored_max: u64) -> (Sums, Vec<Finding>) {
+/// What publishers were told.
+#[derive(Debug)]
+pub struct Acks {
+    /// The events that were acked as stored: these come at their places in the log.
+    pub stored: HashSet<EventId>,
+    /// How many events can have been published and are not in the log.
+    pub unstored_max: u64,
+}
+
+/// Judges the account of one client.
+pub fn judge(account: &Account, log: &Log, acks: &Acks) -> (Sums, Vec<Finding>) {
     let mut sums = Sums::default();
     let mut findings: Vec<_> = account.faults.iter().cloned().map(Finding::Fault).collect();
     for stretch in &account.stretches {
-        sums += judge_stretch(stretch, log, unstored_max, &mut findings);
+        sums += judge_stretch(stretch, log, acks, &mut findings);
     }
     (sums, findings)
 }
 
-fn judge_stretch(
-    stretch: &Stretch,
-    log: &Log,
-    unstored_max: u64,
-    findings: &mut Vec<Finding>,
-) -> Sums {
+fn judge_stretch(stretch: &Stretch, log: &Log, acks: &Acks, findings: &mut Vec<Finding>) -> Sums {
     let mut sums = Sums::default();
     let mut next_place = 0;
     for step in &stretch.steps {
@@ -78,6 +85,9 @@ fn judge_stretch(
                 continue;
             };
             sums.received += 1;
+            if !acks.stored.contains(id) {
+                continue;
+            }
             if !covered.contains(&place) {
                 findings.push(Finding::OutOfPlace(*id));
             } else if place < next_place {
@@ -91,8 +101,8 @@ fn judge_stretch(
     let told = sums.received + sums.told_missing;
     if told < sums.owed {
         findings.push(Finding::Untold(sums.owed - told));
-    } else if told - sums.owed > unstored_max {
-        findings.push(Finding::OverTold(told - sums.owed - unstored_max));
+    } else if told - sums.owed > acks.unstored_max {
+        findings.push(Finding::OverTold(told - sums.owed - acks.unstored_max));
     }
     sums
 }

@@ -60,8 +60,13 @@ fn honest() -> Account {
     account
 }
 
+/// All that is in the log was acked, but for event 4.
+fn acks(unstored_max: u64) -> Acks {
+    Acks { stored: [1, 2, 3, 5, 6, 7].map(id).into(), unstored_max }
+}
+
 fn findings(account: &Account, unstored_max: u64) -> Vec<Finding> {
-    judge(account, &log(), unstored_max).1
+    judge(account, &log(), &acks(unstored_max)).1
 }
 
 /// The honest account, but for what is done after its second batch.
@@ -75,7 +80,7 @@ fn after_entry_7(change: impl FnOnce(&mut Account)) -> Vec<Finding> {
 
 #[test]
 fn an_account_in_which_everything_came_or_was_told_missing_closes() {
-    let (sums, findings) = judge(&honest(), &log(), 0);
+    let (sums, findings) = judge(&honest(), &log(), &acks(0));
     assert_eq!(findings, []);
     assert_eq!(sums, Sums { owed: 5, received: 3, live: 0, told_missing: 2 });
 }
@@ -98,7 +103,7 @@ fn what_was_told_missing_and_is_not_is_found_unless_it_can_have_been_live() {
 fn events_that_are_in_no_log_are_counted_apart() {
     let mut account = honest();
     account.batch(&batch(12, 12, &[100], 0));
-    let (sums, findings) = judge(&account, &log(), 0);
+    let (sums, findings) = judge(&account, &log(), &acks(0));
     assert_eq!((sums.live, sums.received, findings), (1, 3, vec![]));
 }
 
@@ -112,6 +117,20 @@ fn events_in_another_order_than_the_log_s_are_found() {
 fn an_event_with_a_message_that_does_not_cover_its_place_is_found() {
     let found = after_entry_7(|account| account.batch(&batch(7, 9, &[7], 0)));
     assert_eq!(found, [Finding::OutOfPlace(id(7))]);
+}
+
+#[test]
+fn an_event_that_was_not_acked_as_stored_may_come_before_its_place() {
+    let live_first = |live: u8| {
+        let mut account = Account::default();
+        account.joined(&joined(3, None, &[], 0), None);
+        account.batch(&batch(3, 3, &[live], 0));
+        let rest: Vec<u8> = [3, 4, 5].into_iter().filter(|n| *n != live).collect();
+        account.batch(&batch(3, 7, &rest, 0));
+        findings(&account, 0)
+    };
+    assert_eq!(live_first(4), []);
+    assert_eq!(live_first(5), [Finding::OutOfPlace(id(5)), Finding::OutOfOrder(id(3))]);
 }
 
 #[test]
