@@ -21,7 +21,7 @@ documented! {
     #[derive(Debug, Clone, Copy)]
     pub struct GuestRules {
         /// Connections of this gateway, those that are not WebSockets yet included; more are
-        /// answered 503. Default: 200,000. Each needs a file descriptor, about 1 KB here and 8 KB
+        /// answered 503. Default: 200,000. Each needs a file descriptor, about 2 KB here and 8 KB
         /// in the kernel: too many end in a process without memory, too few turn viewers away.
         pub connections_max: u32,
         /// Connections of one user to this gateway; more are closed with 4504. Default: 16, some
