@@ -91,9 +91,15 @@ test('browser_source_waits_a_little_connects_and_comes_back_after_a_cut', TIMEOU
   const name = room();
   const overlay = await pages.open(`${fake.url}overlay?room=${name}&mode=list`, { init: () => { globalThis.obsstudio = {}; } });
   await connected(overlay);
+  // It may be back within a few milliseconds, so its state is watched instead of looked at.
+  await overlay.evaluate(() => {
+    globalThis.states = [];
+    new MutationObserver(() => globalThis.states.push(document.body.dataset.state))
+      .observe(document.body, { attributes: true, attributeFilter: ['data-state'] });
+  });
   fake.dropAll();
-  await overlay.waitForFunction(() => document.body.dataset.state === 'reconnecting');
   fake.publish(name, { kind: 'chat', user: user('a'), body: { text: 'said meanwhile' } });
+  await overlay.waitForFunction(() => globalThis.states.includes('reconnecting'));
   await connected(overlay);
   await overlay.locator('#list .text', { hasText: 'said meanwhile' }).waitFor();
 });

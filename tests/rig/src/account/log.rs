@@ -43,6 +43,11 @@ impl Log {
         self.places.get(&id).copied()
     }
 
+    /// All of its events, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = EventId> {
+        self.places.keys().copied()
+    }
+
     /// The places of the events after one number, up to and including another.
     pub fn between(&self, after: Seq, upto: Seq) -> Range<usize> {
         let before = |bound: Seq| self.seqs.partition_point(|seq| *seq <= bound);

@@ -64,6 +64,13 @@ pub struct Acks {
     pub unstored_max: u64,
 }
 
+impl Acks {
+    /// Everything in the log was acked as stored, and nothing was published past it.
+    pub fn all(log: &Log) -> Self {
+        Self { stored: log.ids().collect(), unstored_max: 0 }
+    }
+}
+
 /// Judges the account of one client.
 pub fn judge(account: &Account, log: &Log, acks: &Acks) -> (Sums, Vec<Finding>) {
     let mut sums = Sums::default();
