@@ -136,9 +136,8 @@ async fn thousands_that_wait_to_be_accepted_are_all_served_and_sent_elsewhere() 
         assert_served_to_the_end(&told);
         joined += usize::from(is_joined(&told));
     }
-    // Goodbyes are spread over the window from now on, and a join is answered if it was read
-    // before: how many were depends on the machine, but it is no exception.
-    assert!(joined > QUEUED / 2, "{joined} were in the room");
+    // The goodbye may come between the welcome and the join.
+    assert!(joined > QUEUED, "{joined} were in the room");
     assert_eq!(here.ends().await, Some(4000));
     assert_eq!(process.ends().await, Some(0));
 }
