@@ -37,6 +37,7 @@ pub(crate) struct Watching {
 pub(crate) async fn run(context: Rc<Context>, watching: Watching, stream: EventStream) {
     let Watching { user, expires_s, room, since, history, pass: _pass, seated: _seated } = watching;
     let stream = Rc::new(stream);
+    stream.owed().owe();
     let sink = context.handover.leave(ClientSink::Events(Rc::clone(&stream)));
     let after_ms = RETRY_MS + rand::random_range(0..RETRY_SPREAD_MS);
     let retry = event_stream::retry(after_ms);
@@ -48,6 +49,7 @@ pub(crate) async fn run(context: Rc<Context>, watching: Watching, stream: EventS
     }
     let seat = Seat { number: 1, form: Form::EventStream };
     context.shard.control(Control::Expect { address, room: room.clone(), seat }).await;
+    stream.owed().settle();
     let join = Join { address, seat, id: None, since, history };
     context.hubs.command(HubCommand::Join { room: room.clone(), join }).await;
     stream.ended().await;

@@ -68,7 +68,7 @@ pub(crate) async fn run(context: Rc<Context>, admitted: Admitted, tasks: &TaskTr
 }
 
 /// Finds out who a client is, gives it a place, welcomes it, and does what it has asked for
-/// already. `None` if it was turned away, or has gone.
+/// already, before which it is not sent elsewhere. `None` if it was turned away, or has gone.
 async fn admit(context: Rc<Context>, admitted: Admitted) -> Option<Conn> {
     let Admitted { socket, early, caller, form, pass } = admitted;
     let socket = Rc::new(socket);
@@ -88,6 +88,7 @@ async fn admit(context: Rc<Context>, admitted: Admitted) -> Option<Conn> {
         return None;
     };
     let welcome = welcome(&context, &user);
+    socket.owed().owe();
     let address = context.attach(&socket, user.id.clone(), Some(&welcome)).await?;
     if let Some(at_s) = expires_s {
         context.shard.control(Control::Expires { address, at_s }).await;
@@ -100,6 +101,8 @@ async fn admit(context: Rc<Context>, admitted: Admitted) -> Option<Conn> {
     if !early.is_empty() {
         conn.turn = guarded(conn.hear(Some(early))).await;
     }
+    // What it came with is heard, and the shard knows what it waits for.
+    conn.socket.owed().settle();
     Some(conn)
 }
 
@@ -221,7 +224,7 @@ impl Conn {
                 let (class, json) = (event.class, event.json.clone());
                 match context.broker.publish(&room, event) {
                     Ok(pending) => {
-                        self.socket.owe();
+                        self.socket.owed().owe();
                         let (address, since) = (self.address, now.mono);
                         let ack =
                             AwaitedAck { address, room, class, id, event: json, pending, since };

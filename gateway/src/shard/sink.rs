@@ -22,10 +22,30 @@ pub(crate) struct Socket {
     /// What encrypts and decrypts, if the connection is TLS.
     cipher: Option<Box<Cipher>>,
     heard_s: Cell<u32>,
-    /// Answers that the client waits for and that are under way.
-    owed: Cell<u32>,
+    owed: Owed,
     /// Seats that were not taken after all, for the reader to give up.
     refused: RefCell<Option<Box<RefusedSeats>>>,
+}
+
+/// What a client is owed before it is sent elsewhere: a hearing, if it has just come, and the
+/// answers that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Owed(Cell<u32>);
+
+impl Owed {
+    /// Notes that the client is owed one thing more.
+    pub(crate) fn owe(&self) {
+        self.0.update(|owed| owed.saturating_add(1));
+    }
+
+    /// Notes that the client has got one of them.
+    pub(crate) fn settle(&self) {
+        self.0.update(|owed| owed.saturating_sub(1));
+    }
+
+    fn is_any(&self) -> bool {
+        self.0.get() > 0
+    }
 }
 
 /// Boxed where it is kept: most clients never have one.
@@ -39,7 +59,7 @@ impl Socket {
             stream,
             cipher: None,
             heard_s: Cell::new(0),
-            owed: Cell::new(0),
+            owed: Owed::default(),
             refused: RefCell::default(),
         }
     }
@@ -51,7 +71,7 @@ impl Socket {
             stream,
             cipher,
             heard_s: Cell::new(0),
-            owed: Cell::new(0),
+            owed: Owed::default(),
             refused: RefCell::default(),
         }
     }
@@ -78,10 +98,9 @@ impl Socket {
         self.heard_s.set(now_s);
     }
 
-    /// Notes that an answer is under way, an ack: the client is not sent elsewhere
-    /// before it has come as a [`Control::Answer`](crate::shard::Control::Answer).
-    pub(crate) fn owe(&self) {
-        self.owed.update(|owed| owed.saturating_add(1));
+    /// What the client is owed.
+    pub(crate) fn owed(&self) -> &Owed {
+        &self.owed
     }
 
     /// The seats that were not taken since this was asked last.
@@ -165,16 +184,16 @@ impl ClientSink {
     /// Whether answers are under way to the client.
     pub(crate) fn is_owed(&self) -> bool {
         match self {
-            Self::Socket(socket) => socket.owed.get() > 0,
-            // It asks for nothing but its room.
-            Self::Events(_) => false,
+            Self::Socket(socket) => socket.owed.is_any(),
+            Self::Events(stream) => stream.owed().is_any(),
         }
     }
 
     /// Notes that an answer has come.
     pub(crate) fn answered(&self) {
-        if let Self::Socket(socket) = self {
-            socket.owed.update(|owed| owed.saturating_sub(1));
+        match self {
+            Self::Socket(socket) => socket.owed.settle(),
+            Self::Events(stream) => stream.owed().settle(),
         }
     }
 

@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
+use crate::shard::sink::Owed;
+
 /// Frames between the outbox and what HTTP writes.
 const FRAMES: usize = 2;
 
@@ -19,6 +21,7 @@ pub(crate) struct EventStream {
     frames: mpsc::Sender<Bytes>,
     finished: Rc<Cell<bool>>,
     cut: Rc<Notify>,
+    owed: Owed,
 }
 
 /// The body's end.
@@ -34,7 +37,7 @@ impl EventStream {
         let (sender, frames) = mpsc::channel(FRAMES);
         let finished = Rc::new(Cell::new(false));
         (
-            Self { frames: sender, finished: Rc::clone(&finished), cut },
+            Self { frames: sender, finished: Rc::clone(&finished), cut, owed: Owed::default() },
             EventFrames { frames, finished },
         )
     }
@@ -42,6 +45,11 @@ impl EventStream {
     /// Waits until the client has gone, or has been told everything after the end.
     pub(crate) async fn ended(&self) {
         self.frames.closed().await;
+    }
+
+    /// What the viewer is owed.
+    pub(crate) fn owed(&self) -> &Owed {
+        &self.owed
     }
 
     /// Takes a frame whole: `Some(false)` if none can be taken now, `None` if the client is gone.
