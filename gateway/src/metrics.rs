@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     pub(crate) received_messages: IntCounter,
     pub(crate) received_bytes: IntCounter,
     pub(crate) gap_events: IntCounter,
+    pub(crate) overtaken_frames: IntCounter,
     pub(crate) stuck: IntCounter,
     pub(crate) unmatched: IntCounter,
     pub(crate) pings: IntCounter,
@@ -130,7 +131,12 @@ impl Metrics {
             sent_bytes: counter(r, "barrage_sent_bytes_total", "Bytes of frames written whole")?,
             received_messages: counter(r, "barrage_received_messages_total", "Messages read")?,
             received_bytes: counter(r, "barrage_received_bytes_total", "Bytes read")?,
-            gap_events: counter(r, "barrage_gap_events_total", "Events dropped for slow clients")?,
+            gap_events: counter(r, "barrage_gap_events_total", "Events told as missed")?,
+            overtaken_frames: counter(
+                r,
+                "barrage_overtaken_frames_total",
+                "Frames of a room that a shard was too far behind to send, told as gaps",
+            )?,
             stuck: counter(r, "barrage_stuck_total", "Times that a client's socket was full")?,
             unmatched: counter(
                 r,

@@ -119,7 +119,7 @@ pub enum ServerMessage<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
-    /// The client reads more slowly than the room is written.
+    /// The client reads, or its gateway sends, more slowly than the room is written.
     Slow,
     /// The fabric lost them.
     Lost,

@@ -67,6 +67,11 @@ impl Members {
         done
     }
 
+    /// Whether a flush is under way: some have been served, and others not.
+    pub(crate) fn is_being_served(&self) -> bool {
+        self.served > 0
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

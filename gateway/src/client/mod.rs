@@ -5,6 +5,7 @@
 pub(crate) mod admission;
 pub(crate) mod guests;
 pub(crate) mod members;
+pub(crate) mod missed;
 pub(crate) mod outbox;
 pub(crate) mod session;
 

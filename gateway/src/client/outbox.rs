@@ -13,10 +13,10 @@ use bytes::Bytes;
 use protocol::cursor::Bookmark;
 use protocol::ids::RoomId;
 use protocol::limits::{CONTROL_LANE_BYTES_MAX, CONTROL_LANE_MESSAGES_MAX, UNSENT_BYTES_MAX};
-use protocol::select::LeftOut;
-use protocol::to_client::{Batch, GapReason, ServerMessage, StateChange};
+use protocol::to_client::StateChange;
 
 use crate::client::Form;
+use crate::client::missed::{Gap, Untold};
 
 /// A batch that waits to be written.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) struct HeldBatch {
     pub(crate) frame: Bytes,
     /// How many events it accounts for.
     pub(crate) count: u32,
+    /// How many of them it tells as missed, which is noted already.
+    pub(crate) missed: u32,
     /// What it tells of the room's state.
     pub(crate) state: StateChange,
 }
@@ -93,22 +95,6 @@ struct RoomBacklog {
     /// What dropped batches told of the room's state, to be told behind the gap.
     untold: Option<Untold>,
     batch: Option<HeldBatch>,
-}
-
-/// What dropped batches told of the room's state, as of the last of them.
-#[derive(Debug)]
-struct Untold {
-    at: Bookmark,
-    form: Form,
-    state: StateChange,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Gap {
-    from: Bookmark,
-    to: Bookmark,
-    count: u32,
-    form: Form,
 }
 
 impl Outbox {
@@ -252,7 +238,7 @@ impl Backlog {
         });
         gap.to = batch.cursor;
         gap.count += batch.count;
-        batch.count
+        batch.count - batch.missed
     }
 
     fn next(&mut self) -> Option<Tail> {
@@ -270,15 +256,7 @@ impl Backlog {
     fn next_danmaku(&mut self) -> Option<Bytes> {
         let backlog = self.rooms.front_mut()?;
         if let Some(gap) = backlog.gap.take() {
-            let message = ServerMessage::Gap {
-                room: &backlog.room,
-                from: gap.from,
-                to: gap.to,
-                count: u64::from(gap.count),
-                reason: GapReason::Slow,
-            };
-            let message = message.render();
-            return Some(gap.form.message("gap", Some(gap.to), &[&message]));
+            return Some(gap.frame(&backlog.room));
         }
         if let Some(untold) = backlog.untold.take().filter(|it| !it.state.is_empty()) {
             return Some(untold.frame(&backlog.room));
@@ -291,23 +269,6 @@ impl Backlog {
             }
             None => self.next_danmaku(),
         }
-    }
-}
-
-impl Untold {
-    /// A batch without events.
-    fn frame(&self, room: &RoomId) -> Bytes {
-        let mut message = Vec::new();
-        Batch::<Bytes> {
-            room,
-            prev: self.at,
-            cursor: self.at,
-            events: &[],
-            left_out: &LeftOut::default(),
-            state: Some(&self.state),
-        }
-        .render(&mut message);
-        self.form.message("batch", Some(self.at), &[&message])
     }
 }
 

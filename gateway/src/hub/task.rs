@@ -354,7 +354,7 @@ impl Hub {
             (true, false) => Some(frame::deflated_text(&self.deflater.deflate(&payload))),
         };
         forms[Form::Plain as usize] = plain;
-        FrameVariant { prev, cursor, count, state, forms }
+        FrameVariant { prev, cursor, count, missed: 0, state, forms }
     }
 }
 

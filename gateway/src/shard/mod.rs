@@ -7,10 +7,12 @@
 
 mod cipher;
 mod clients;
+mod fan_out;
 mod flush;
 mod handover;
 mod leaving;
 mod lifecycle;
+mod overtake;
 mod rooms;
 mod seating;
 mod sink;
@@ -113,12 +115,14 @@ pub(crate) struct ShardFrame {
 }
 
 /// A batch for those whose cursor is `prev`, as complete frames.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FrameVariant {
     pub(crate) prev: Bookmark,
     pub(crate) cursor: Bookmark,
     /// How many events it accounts for.
     pub(crate) count: u32,
+    /// How many of them are told as missed: a gap comes before the batch.
+    pub(crate) missed: u32,
     /// What it tells of the room's state.
     pub(crate) state: StateChange,
     /// By [`Form`]; `None` if nobody wants it.
@@ -167,8 +171,8 @@ impl ShardHandle {
         address.await.ok()
     }
 
-    /// Hands over what a hub has for this shard; waits while the queue is full, which slows the
-    /// hub and, through it, those who publish.
+    /// Hands over what a hub has for this shard; waits while the queue is full, which a shard
+    /// empties in every turn.
     pub(crate) async fn room(&self, command: RoomCommand) {
         let _ = self.rooms.send(command).await;
     }

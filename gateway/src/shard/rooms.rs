@@ -1,20 +1,32 @@
 //! The rooms that have members on one shard, and the work that waits for them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use ahash::AHashMap;
 use protocol::ids::RoomId;
 use slab::Slab;
 
 use crate::client::members::Members;
+use crate::shard::overtake::overtake;
 use crate::shard::{ShardAnswer, ShardFrame};
+
+/// A frame that has waited so long for its turn is overtaken by the next of its room: longer than
+/// any flush of a shard that keeps up, and shorter than anybody would call it live.
+const WAIT_MAX: Duration = Duration::from_millis(250);
+/// So many frames of a room wait, however fast they came.
+const FRAMES_MAX: usize = 64;
 
 /// Something to do for a room, in order: an answer seats its clients before the frames after it,
 /// and after the frames before it.
 #[derive(Debug)]
 pub(crate) enum Job {
     Seat(ShardAnswer),
-    Flush(ShardFrame),
+    /// A frame, and since when it waits.
+    Flush {
+        frame: ShardFrame,
+        since: Duration,
+    },
 }
 
 /// A room on this shard.
@@ -25,6 +37,25 @@ pub(crate) struct RoomSeats {
     /// Clients that wait for the hub's answer.
     pub(crate) expected: u32,
     jobs: VecDeque<Job>,
+}
+
+impl RoomSeats {
+    /// The frames of which nobody has been sent anything, the oldest first.
+    fn waiting(&self) -> impl Iterator<Item = (usize, &ShardFrame, Duration)> {
+        let begun = usize::from(self.members.is_being_served());
+        self.jobs.iter().enumerate().skip(begun).filter_map(|(at, job)| match job {
+            Job::Flush { frame, since } => Some((at, frame, *since)),
+            Job::Seat(_) => None,
+        })
+    }
+
+    /// Whether frames have waited for too long, or too many wait.
+    fn is_behind(&self, now: Duration) -> bool {
+        let mut waiting = self.waiting();
+        let oldest = waiting.next();
+        oldest.is_some_and(|(_, _, since)| since + WAIT_MAX <= now)
+            || waiting.count() + 1 >= FRAMES_MAX
+    }
 }
 
 /// The rooms of one shard. Rooms with work take turns, so that a large room's flush does not hold
@@ -83,6 +114,26 @@ impl Rooms {
         true
     }
 
+    /// Queues a frame for a room. If the room is behind, all that wait are overtaken by it;
+    /// returns how many.
+    pub(crate) fn queue_frame(&mut self, mut frame: ShardFrame, now: Duration) -> usize {
+        let Some(room) = self.find(&frame.room) else { return 0 };
+        let mut overtaken = 0;
+        if let Some(seats) = self.slab.get_mut(room as usize).filter(|seats| seats.is_behind(now)) {
+            let (places, older): (Vec<_>, Vec<_>) =
+                seats.waiting().map(|(at, frame, _)| (at, frame)).unzip();
+            frame = overtake(&older, &frame);
+            overtaken = places.len();
+            for at in places.into_iter().rev() {
+                seats.jobs.remove(at);
+            }
+            self.jobs -= overtaken;
+        }
+        let id = frame.room.clone();
+        self.queue(&id, Job::Flush { frame, since: now });
+        overtaken
+    }
+
     /// How much work waits.
     pub(crate) fn jobs(&self) -> usize {
         self.jobs
@@ -119,8 +170,12 @@ mod tests {
         RoomId::parse(name).unwrap()
     }
 
+    fn frame(name: &str) -> ShardFrame {
+        ShardFrame { room: id(name), variants: [].into() }
+    }
+
     fn flush(name: &str) -> Job {
-        Job::Flush(ShardFrame { room: id(name), variants: [].into() })
+        Job::Flush { frame: frame(name), since: Duration::ZERO }
     }
 
     /// Rooms in which somebody is expected.

@@ -11,8 +11,7 @@ use protocol::close::CloseReason;
 use protocol::ids::{Address, BootId, UserId};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use crate::client::members::Member;
-use crate::client::outbox::{HeldBatch, Lane};
+use crate::client::outbox::Lane;
 use crate::documented::documented;
 use crate::health::Pulse;
 use crate::metrics::Metrics;
@@ -20,16 +19,14 @@ use crate::now::{Clock, Now};
 use crate::shard::clients::{Client, Clients, Life};
 use crate::shard::flush::Sent;
 use crate::shard::leaving::Leaving;
-use crate::shard::rooms::{Job, Rooms};
+use crate::shard::rooms::Rooms;
 use crate::shard::watch::Watch;
 use crate::shard::wheel::Wheel;
-use crate::shard::{Control, FrameVariant, Handover, RoomCommand, ShardFrame, ShardInbox};
+use crate::shard::{Control, Handover, RoomCommand, ShardInbox};
 
 /// Writes between two looks at the control queue and the readers: about 1 ms of writing, so a
 /// reply waits no longer for a large flush.
-const WRITES_PER_TURN: usize = 128;
-/// Room jobs taken out of the queue before the hubs have to wait.
-const JOBS_MAX: usize = 1024;
+pub(super) const WRITES_PER_TURN: usize = 128;
 
 documented! {
     /// When a shard gives up on a client.
@@ -135,7 +132,6 @@ impl Shard {
     }
 
     async fn wake(&mut self, inbox: &mut ShardInbox, second: &mut Interval) -> Wake {
-        let has_room = self.rooms.jobs() < JOBS_MAX;
         let watching = !self.watched.is_empty();
         tokio::select! {
             biased;
@@ -143,7 +139,7 @@ impl Shard {
             Some((slot, generation)) = self.watched.next(), if watching => {
                 Wake::Writable(slot, generation)
             }
-            Some(command) = inbox.rooms.recv(), if has_room => Wake::Room(command),
+            Some(command) = inbox.rooms.recv() => Wake::Room(command),
             _ = second.tick() => Wake::Second,
         }
     }
@@ -167,7 +163,7 @@ impl Shard {
             let Ok(control) = inbox.control.try_recv() else { break };
             self.control(control, now);
         }
-        while self.rooms.jobs() < JOBS_MAX {
+        for _ in 0..inbox.rooms.len() {
             let Ok(command) = inbox.rooms.try_recv() else { break };
             self.room(command, now);
         }
@@ -263,105 +259,6 @@ impl Shard {
         for (slot, generation, bytes, sent) in sent {
             self.sent_control(slot, generation, bytes, sent, now);
         }
-    }
-
-    fn room(&mut self, command: RoomCommand, now: Now) {
-        match command {
-            RoomCommand::Answer(answer) => {
-                let room = answer.room.clone();
-                self.rooms.queue(&room, Job::Seat(answer));
-            }
-            RoomCommand::Frame(frame) => {
-                let room = frame.room.clone();
-                self.rooms.queue(&room, Job::Flush(frame));
-            }
-            RoomCommand::Refuse { room, joins, refusal } => {
-                joins.iter().for_each(|join| self.refuse(&room, join, &refusal, now));
-            }
-        }
-    }
-
-    /// Does one turn of the room whose turn it is.
-    fn work(&mut self, now: Now) {
-        let Some((room, job)) = self.rooms.take_turn() else { return };
-        let unfinished = match job {
-            Job::Seat(answer) => {
-                self.seat(room, &answer, now);
-                None
-            }
-            Job::Flush(frame) => (!self.flush(room, &frame, now)).then_some(Job::Flush(frame)),
-        };
-        self.rooms.end_turn(room, unfinished);
-    }
-
-    /// Writes a room's frame to some of its members; returns whether all have been served.
-    fn flush(&mut self, room: u32, shard_frame: &ShardFrame, now: Now) -> bool {
-        let Some(seats) = self.rooms.get(room) else { return true };
-        let mut tally = FlushTally::default();
-        let mut ends: Vec<(u32, u32, Sent)> = Vec::new();
-        for member in seats.members.serve(WRITES_PER_TURN) {
-            let Some(client) = self.clients.seated(member.slot) else { continue };
-            let Some(variant) = variant_for(member, &shard_frame.variants) else {
-                tally.unmatched += u64::from(member.told < shard_frame.variants[0].cursor.at.seq);
-                continue;
-            };
-            member.told = variant.cursor.at.seq;
-            let form = member.form;
-            let Some(frame) = &variant.forms[form as usize] else {
-                tally.unmatched += 1;
-                continue;
-            };
-            if matches!(client.life, Life::Closing(_)) {
-                continue;
-            }
-            let sent = client.send_batch(frame, now.mono, || HeldBatch {
-                room: shard_frame.room.clone(),
-                prev: variant.prev,
-                cursor: variant.cursor,
-                form,
-                frame: frame.clone(),
-                count: variant.count,
-                state: variant.state.clone(),
-            });
-            match sent {
-                Sent::Whole => {
-                    tally.frames += 1;
-                    tally.bytes += frame.len() as u64;
-                }
-                Sent::Queued { dropped } => tally.dropped += u64::from(dropped),
-                Sent::Stuck | Sent::Broken | Sent::Overflow => {
-                    ends.push((member.slot, client.generation, sent));
-                }
-            }
-        }
-        let done = seats.members.finish_if_served();
-        tally.record(&self.metrics);
-        for (slot, generation, sent) in ends {
-            self.sent_control(slot, generation, 0, sent, now);
-        }
-        done
-    }
-}
-
-/// The variant that goes on where the member's last one ended; `None` if it has all of it.
-fn variant_for<'a>(member: &Member, variants: &'a [FrameVariant]) -> Option<&'a FrameVariant> {
-    variants.iter().find(|variant| variant.prev.at.seq == member.told)
-}
-
-/// What one turn of a flush did, recorded once per turn instead of once per frame.
-#[derive(Debug, Default)]
-struct FlushTally {
-    frames: u64,
-    bytes: u64,
-    dropped: u64,
-    unmatched: u64,
-}
-
-impl FlushTally {
-    fn record(self, metrics: &Metrics) {
-        metrics.sent(Lane::Danmaku, self.frames, self.bytes);
-        metrics.gap_events.inc_by(self.dropped);
-        metrics.unmatched.inc_by(self.unmatched);
     }
 }
 

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 
 use protocol::cursor::{Cursor, Epoch, Owed};
 use protocol::frame;
+use protocol::to_client::{GapReason, ServerMessage};
 use serde_json::{Value, json};
 
 use super::*;
@@ -42,6 +43,7 @@ fn batch(name: &str, prev: u64, cursor: u64, count: u32, bytes: usize) -> HeldBa
         form,
         frame: text(&message),
         count,
+        missed: 0,
         state: StateChange::default(),
     }
 }

@@ -98,7 +98,7 @@ impl FlushStage {
         let mut forms = [None, None, None];
         forms[self.form as usize] = Some(frame::text(&vec![b'x'; bytes]));
         let (cursor, state) = (self.cursor(), StateChange::default());
-        let variant = FrameVariant { prev, cursor, count: 1, state, forms };
+        let variant = FrameVariant { prev, cursor, count: 1, missed: 0, state, forms };
         let frame = ShardFrame { room: self.room.clone(), variants: [variant].into() };
         self.shard.room(RoomCommand::Frame(frame), self.now);
     }

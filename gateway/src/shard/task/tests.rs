@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::client::{Form, Seat};
 use crate::room::effect::Join;
-use crate::shard::{AnswerTail, ClientSink, FrameVariant, ShardAnswer, Socket};
+use crate::shard::{AnswerTail, ClientSink, FrameVariant, ShardAnswer, ShardFrame, Socket};
 
 /// Longer than anything takes here; what takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -261,6 +261,7 @@ fn variant(room: &str, prev: u64, last: u64, bytes: usize) -> FrameVariant {
         prev: cursor(prev),
         cursor: cursor(last),
         count,
+        missed: 0,
         state: Default::default(),
         forms,
     }

@@ -39,7 +39,7 @@ async fn read_until(
 }
 
 /// The cursors of a batch or gap and how many events it accounts for.
-fn told(seen: &Seen) -> (u64, u64, u64) {
+pub(super) fn told(seen: &Seen) -> (u64, u64, u64) {
     let text = std::str::from_utf8(&seen.payload).unwrap().trim_end();
     let seq = |cursor: &serde_json::Value| {
         cursor.as_str().unwrap().parse::<Bookmark>().map(|cursor| cursor.at.seq).unwrap()

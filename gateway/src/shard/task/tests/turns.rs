@@ -89,3 +89,97 @@ async fn a_room_that_everybody_leaves_during_its_flush_is_forgotten() {
     stage.work();
     assert_eq!((stage.shard.rooms.jobs(), stage.shard.rooms.find(&room_id("large"))), (0, None));
 }
+
+/// A stage that is behind: of the frame 0-1 some have been served, and 1-2 and 2-3 wait since a
+/// second ago.
+async fn behind() -> (Stage, Vec<Peer>) {
+    let (mut stage, peers) = crowded().await;
+    stage.frame("large", &[(0, 1)]);
+    stage.shard.work(stage.now);
+    stage.frame("large", &[(1, 2)]);
+    stage.frame("large", &[(2, 3)]);
+    stage.wait_until(1);
+    (stage, peers)
+}
+
+/// Asserts that the next message is a gap over these cursors.
+async fn is_told_a_gap(peer: &mut Peer, from: u64, to: u64) {
+    let gap: serde_json::Value = serde_json::from_str(&peer.text().await).unwrap();
+    let (from_cursor, to_cursor) = (cursor(from).to_string(), cursor(to).to_string());
+    assert_eq!((gap["type"].as_str(), gap["count"].as_u64()), (Some("gap"), Some(to - from)));
+    assert_eq!(
+        (gap["from"].as_str(), gap["to"].as_str()),
+        (Some(&*from_cursor), Some(&*to_cursor))
+    );
+}
+
+#[tokio::test]
+async fn frames_that_wait_for_too_long_are_overtaken_and_told_as_a_gap() {
+    let (mut stage, mut peers) = behind().await;
+    stage.frame("large", &[(3, 4)]);
+    assert_eq!(stage.shard.rooms.jobs(), 2, "the one that was begun, and the newest");
+    stage.work();
+    for peer in &mut peers {
+        assert_eq!(peer.text().await, "large:0-1");
+        is_told_a_gap(peer, 1, 3).await;
+        assert_eq!(peer.text().await, "large:3-4");
+    }
+    assert_eq!(stage.metric("barrage_overtaken_frames_total"), 2);
+    assert_eq!(stage.metric("barrage_gap_events_total"), 2 * MANY as u64);
+    assert_eq!(stage.metric("barrage_unmatched_total"), 0);
+}
+
+#[tokio::test]
+async fn who_is_seated_while_frames_wait_is_told_what_came_after() {
+    let (mut stage, mut peers) = behind().await;
+    let mut late = stage.attach("ben").await;
+    stage.expect(&late, "large", 1);
+    stage.answer("large", 3, &[(&late, 1)]);
+    stage.frame("large", &[(3, 5)]);
+    stage.work();
+    assert_eq!(late.text().await, joined(3));
+    assert_eq!(late.text().await, "large:3-5");
+    let last = peers.last_mut().unwrap();
+    assert_eq!(last.text().await, "large:0-1");
+    is_told_a_gap(last, 1, 3).await;
+    assert_eq!(last.text().await, "large:3-5");
+    assert_eq!(stage.metric("barrage_unmatched_total"), 0);
+}
+
+#[tokio::test]
+async fn frames_that_come_at_once_are_all_sent_as_long_as_there_are_few() {
+    let (mut stage, mut peers) = crowded().await;
+    stage.frame("large", &[(0, 1)]);
+    stage.shard.work(stage.now);
+    for n in 1..65 {
+        stage.frame("large", &[(n, n + 1)]);
+    }
+    assert_eq!(stage.metric("barrage_overtaken_frames_total"), 0);
+    stage.frame("large", &[(65, 66)]);
+    assert_eq!(stage.metric("barrage_overtaken_frames_total"), 64);
+    stage.work();
+    let peer = &mut peers[0];
+    assert_eq!(peer.text().await, "large:0-1");
+    is_told_a_gap(peer, 1, 65).await;
+    assert_eq!(peer.text().await, "large:65-66");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_and_is_overtaken_is_told_one_gap() {
+    let (mut stage, mut peers) = behind().await;
+    let last = peers.last_mut().unwrap();
+    let address = last.address;
+    // As if its socket were full.
+    let client = stage.shard.clients.get(address).unwrap();
+    client.outbox.stuck(Lane::Control, frame::text(b"stuck"), 0, stage.now.mono);
+    stage.frame("large", &[(3, 4)]);
+    stage.work();
+    stage.frame("large", &[(4, 5)]);
+    stage.work();
+    stage.shard.writable(address.slot, address.generation, stage.now);
+    assert_eq!(last.text().await, "stuck");
+    is_told_a_gap(last, 0, 4).await;
+    assert_eq!(last.text().await, "large:4-5");
+    let missed = 2 * (MANY as u64 - 1) + 4;
+    assert_eq!(stage.metric("barrage_gap_events_total"), missed, "each is counted once");
+}
