@@ -58,7 +58,8 @@ pub use self::stats::Stats;
 ///     [`PublishError::Unavailable`], other verbs are answered with [`Busy`], and its deliveries
 ///     end.
 /// 12. An event acked with `stored: false` reaches every node that is subscribed at most once, as
-///     [`RoomDelivery::Live`], and is in no log.
+///     [`RoomDelivery::Live`]. If it has entered the log all the same, its entry comes without it
+///     where it came live, and [`RoomDelivery::Fetched`] has it.
 /// 13. The settings put last for a room are kept, and reach every node: all that are kept when it
 ///     starts, then every change, in one order per room.
 /// 14. A node knows itself and every other one by what it announced last, until that one is gone.
@@ -190,7 +191,7 @@ pub struct Entry {
     pub prev: Seq,
     /// When its publisher made it, in milliseconds since 1970; decides its slot.
     pub origin_ms: u64,
-    /// Its events, in order.
+    /// Its events, in order; in a delivery none, if they came live before.
     pub events: Arc<[Event]>,
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct Log {
     seen: Seen,
     /// Heads at which clients joined inside a slot that is still open, ascending.
     heads: Vec<Seq>,
-    /// Up to here there are entries that did not reach this gateway; the broker may have them.
+    /// Up to here there are entries that did not reach this gateway, or without their events; the
+    /// broker may have them.
     unknown_upto: Seq,
     /// Up to here there were events that the broker has lost.
     lost_upto: Seq,
@@ -78,6 +79,10 @@ impl Log {
     pub(crate) fn add(&mut self, entry: Entry, now_ms: u64) -> Option<usize> {
         if entry.seq <= self.head.seq {
             return None;
+        }
+        if entry.events.is_empty() {
+            // They went out live, to those who were here: whoever comes back asks the broker.
+            self.unknown_upto = entry.seq;
         }
         let admitted = self.seen.admitted(&entry);
         let repeats = entry.events.len() - admitted.len();

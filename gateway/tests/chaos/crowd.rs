@@ -1,6 +1,7 @@
 //! All clients of a run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -17,9 +18,14 @@ use crate::world::World;
 /// The loud room, which is far over its budget, and the quiet one, which is below it.
 pub(crate) const ROOMS: [&str; 2] = ["loud", "quiet"];
 
+/// Between two times at which some of the clients are cut off.
+const UNREST_EVERY: Duration = Duration::from_millis(250);
+
 /// Clients that live, and how far they are.
 #[derive(Debug)]
 pub(crate) struct Crowd {
+    unrest: watch::Sender<f64>,
+    cut_share: f64,
     viewers: JoinSet<Viewer>,
     progress: Vec<Arc<Progress>>,
 }
@@ -34,14 +40,24 @@ impl Crowd {
         stop: &watch::Receiver<bool>,
     ) -> Self {
         let (mut viewers, mut progress) = (JoinSet::new(), Vec::new());
+        let unrest = watch::Sender::new(0.0);
         for number in 0..plan.viewers {
             let dice = StdRng::seed_from_u64(random.random());
             let mut viewer = Viewer::new(number, ROOMS, world.entrances(), Arc::clone(tally), dice);
             viewer.speaks = number < plan.speakers;
             progress.push(Arc::clone(&viewer.progress));
-            viewers.spawn(viewer.live(stop.clone()));
+            viewers.spawn(viewer.live(stop.clone(), unrest.subscribe()));
         }
-        Self { viewers, progress }
+        Self { unrest, cut_share: plan.cut_share, viewers, progress }
+    }
+
+    /// Cuts off some of the clients again and again; they come back at once, where they were or
+    /// elsewhere. Never ends.
+    pub(crate) async fn unrest(&self) {
+        loop {
+            sleep(UNREST_EVERY).await;
+            self.unrest.send_replace(self.cut_share);
+        }
     }
 
     /// Waits until all are in both rooms, and have come so far; returns how many have not.

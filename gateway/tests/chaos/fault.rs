@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
+use rand::seq::index::sample;
 use rig::proxy::Link;
 use tokio::time::sleep;
 
@@ -34,7 +35,7 @@ pub(crate) enum Fault {
     LameDuck(Target),
     /// All nats-servers crash, and come back later.
     Outage,
-    /// A gateway's links to the nats-servers pass nothing for a while.
+    /// The links of half of the gateways to the nats-servers pass nothing for a while.
     HalfOpen,
     /// Every nats-server and every gateway is restarted, one after another.
     RollingRestart,
@@ -112,10 +113,12 @@ impl Fault {
                 world.nats().restart_all().await;
             }
             Self::HalfOpen => {
-                world.links.iter().for_each(|link| link.set(Link::Stalls));
+                let half = world.links.len().div_ceil(2);
+                let hurt = sample(random, world.links.len(), half).into_vec();
+                let hurt = || hurt.iter().flat_map(|at| &world.links[*at]);
+                hurt().for_each(|link| link.set(Link::Stalls));
                 sleep(plan.pause).await;
-                let flows = Link::Flows(Duration::ZERO);
-                world.links.iter().for_each(|link| link.set(flows));
+                hurt().for_each(|link| link.set(Link::Flows(Duration::ZERO)));
             }
             Self::RollingRestart => {
                 for at in 0..world.nats().len() {

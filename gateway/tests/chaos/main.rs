@@ -19,6 +19,7 @@ mod plan;
 mod publisher;
 mod report;
 mod run;
+mod silence;
 mod tally;
 mod viewer;
 mod witness;

@@ -50,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) speakers: usize,
     /// Events per second in the loud room.
     pub(crate) rate: u32,
+    /// The share of clients that is cut off four times a second while a fault is on.
+    pub(crate) cut_share: f64,
     /// Traffic before the first fault, and between two of them.
     pub(crate) calm: Duration,
     /// How long faults last that are ended by us.
@@ -87,6 +89,7 @@ fn embedded(seed: u64) -> Plan {
         viewers: 20,
         speakers: 5,
         rate: 100,
+        cut_share: 0.05,
         calm: Duration::from_secs(1),
         outage: Duration::from_secs(1),
         pause: Duration::from_secs(2),
@@ -128,6 +131,7 @@ fn long(seed: u64, binary: Binary) -> Plan {
         viewers: 200,
         speakers: 20,
         rate: 1_000,
+        cut_share: 0.02,
         calm: Duration::from_secs(5),
         outage: Duration::from_secs(15),
         pause: Duration::from_secs(20),

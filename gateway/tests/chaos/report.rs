@@ -9,8 +9,8 @@ use crate::fault::Promise;
 use crate::plan::Plan;
 use crate::tally::{Phase, Tally};
 use crate::viewer::Viewer;
-use rig::account::log::Log;
-use rig::account::verdict::{Acks, Finding, Sums, judge, lost};
+use crate::witness::Truth;
+use rig::account::verdict::{Evidence, Finding, Sums, judge, lost};
 
 /// Broken promises that are shown one by one.
 const SHOWN_MAX: usize = 30;
@@ -44,17 +44,31 @@ impl Outcome {
         promise: Option<Promise>,
         took: Duration,
     ) {
-        let Phase { offered, stored, live, unanswered, .. } = phase;
+        let Phase { offered, stored, live, unanswered, told_lost, .. } = phase;
         let refused: u64 = phase.refused.values().sum();
         println!(
-            "{name:24} {:5.1} s · returns {} complete, {} not · {offered} offered: {stored} stored, {live} live, {refused} refused {:?}, {unanswered} unanswered · ends {:?}",
+            "{name:24} {:5.1} s · returns {} complete, {} too late, {} not · away {} · {offered} offered: {stored} stored, {live} live, {refused} refused {:?}, {unanswered} unanswered · told lost {told_lost} · without acks {:.1} s, one gateway {:.1} s · ends {:?}",
             took.as_secs_f64(),
             phase.recovered,
+            phase.too_late,
             phase.not_recovered,
+            away(phase),
             phase.refused,
+            phase.silence.as_secs_f64(),
+            phase.silence_of_one.as_secs_f64(),
             phase.ends,
         );
-        let least = promise.map_or(1_000, |promise| promise.recovered_permille_min);
+        if phase.not_recovered > 0 {
+            self.breaks(format!(
+                "{name}: {} returns were soon, and not complete",
+                phase.not_recovered
+            ));
+        }
+        let Some(promise) = promise else { return };
+        if phase.returns() == 0 {
+            self.breaks(format!("{name}: nobody has come back, so nothing was tried"));
+        }
+        let least = promise.recovered_permille_min;
         if phase.recovered_permille() < least {
             self.breaks(format!(
                 "{name}: {} ‰ of the returns were complete, {least} ‰ were promised",
@@ -71,22 +85,31 @@ impl Outcome {
     }
 
     /// Judges everything that clients were told.
-    pub(crate) fn judge(&mut self, viewers: &[Viewer], logs: &[Log; 2], tally: &Tally) {
-        let acked = tally.acked();
-        let acks =
-            Acks { stored: acked.iter().copied().collect(), unstored_max: tally.unstored_max() };
+    pub(crate) fn judge(&mut self, viewers: &[Viewer], truth: Truth, tally: &Tally) {
+        let Truth { logs, mut live } = truth;
+        let heard = live.len();
+        live.extend(tally.live());
+        let stored_too = live.iter().filter(|id| logs.iter().any(|log| log.place(**id).is_some()));
+        println!(
+            "{:24} {heard} seen live, {} with those acked so, {} of them in a log too",
+            "",
+            live.len(),
+            stored_too.count()
+        );
+        let evidence = Evidence { live, uncertain: tally.uncertain() };
         for (at, log) in logs.iter().enumerate() {
-            let (mut all, mut gaps, mut stretches) = (Sums::default(), 0, 0);
+            let (mut all, mut gaps, mut stretches, mut repeats) = (Sums::default(), 0, 0, 0);
             for viewer in viewers {
                 let account = &viewer.accounts[at];
-                let (sums, findings) = judge(account, log, &acks);
+                let (sums, findings) = judge(account, log, &evidence);
                 all += sums;
                 gaps += account.gaps;
                 stretches += account.stretches.len();
+                repeats += account.repeats.len();
                 self.findings(viewer.number, at, &findings);
             }
             println!(
-                "{:24} log {} · {} accounts in {stretches} stretches: owed {} = received {} + told missing {} (live besides: {}; gaps: {gaps})",
+                "{:24} log {} · {} accounts in {stretches} stretches: owed {} = received {} + told missing {} (besides: {} live received, {} before their places, {} told beyond the log, {} live ones untold, {repeats} again; gaps: {gaps})",
                 format!("room `{}`", ROOMS[at]),
                 log.len(),
                 viewers.len(),
@@ -94,8 +117,12 @@ impl Outcome {
                 all.received,
                 all.told_missing,
                 all.live,
+                all.early,
+                all.beyond,
+                all.between,
             );
         }
+        let acked = tally.acked();
         let lost = logs.iter().fold(acked.clone(), |acked, log| lost(&acked, log));
         println!("{:24} {} acked as stored, {} not in a log", "", acked.len(), lost.len());
         if !lost.is_empty() {
@@ -119,6 +146,13 @@ impl Outcome {
         }
         kept
     }
+}
+
+/// How long returns took.
+fn away(phase: &Phase) -> String {
+    let Some(quantiles) = phase.away_quantiles() else { return "-".to_owned() };
+    let quantiles = quantiles.map(|away| format!("{:.2}", away.as_secs_f64()));
+    format!("{} s (p50/p95/max)", quantiles.join("/"))
 }
 
 /// The furthest that anybody has come, by room.

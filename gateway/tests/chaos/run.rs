@@ -12,6 +12,7 @@ use crate::crowd::{Crowd, ROOMS};
 use crate::plan::Plan;
 use crate::publisher::Publisher;
 use crate::report::{self, Outcome};
+use crate::silence::Silence;
 use crate::tally::Tally;
 use crate::witness::Witness;
 use crate::world::World;
@@ -37,7 +38,10 @@ pub(crate) async fn run(plan: &Plan) -> bool {
         let name = fault.to_string();
         let phase = tally.begin();
         let happened = Instant::now();
-        fault.happen(&mut world, plan, &mut random).await;
+        tokio::select! {
+            () = fault.happen(&mut world, plan, &mut random) => {}
+            () = crowd.unrest() => {}
+        }
         outcome.behind(&name, crowd.reaches(witness.heads(&world).await).await);
         let took = happened.elapsed();
         sleep(plan.calm).await;
@@ -48,8 +52,8 @@ pub(crate) async fn run(plan: &Plan) -> bool {
     outcome.behind("the end", crowd.reaches(witness.heads(&world).await).await);
     stop.send_replace(true);
     let viewers = crowd.leave().await;
-    let logs = witness.logs(report::ends(&viewers)).await;
-    outcome.judge(&viewers, &logs, &tally);
+    let truth = witness.truth(report::ends(&viewers)).await;
+    outcome.judge(&viewers, truth, &tally);
     outcome.end(plan, began.elapsed())
 }
 
@@ -61,10 +65,16 @@ fn load(
     silenced: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut publishers = JoinSet::new();
-    let rate = plan.rate / u32::try_from(plan.gateways).unwrap();
-    for gateway in &world.gateways {
-        let (admin, tally) = (gateway.admin(), Arc::clone(tally));
-        let publisher = Publisher { admin, room: ROOMS[0], rate, tally };
+    let silence = Arc::new(Silence::begin(plan.gateways));
+    for (number, gateway) in world.gateways.iter().enumerate() {
+        let publisher = Arc::new(Publisher {
+            gateway: number,
+            admin: gateway.admin(),
+            room: ROOMS[0],
+            rate: plan.rate / u32::try_from(plan.gateways).unwrap(),
+            tally: Arc::clone(tally),
+            silence: Arc::clone(&silence),
+        });
         publishers.spawn(publisher.publish(silenced.clone()));
     }
     publishers

@@ -1,8 +1,9 @@
 //! What all clients count together, by the fault that was on at the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use protocol::ids::EventId;
 
@@ -13,8 +14,18 @@ pub(crate) struct Phase {
     pub(crate) ends: BTreeMap<String, u64>,
     /// Rooms that were joined again with everything that was missed.
     pub(crate) recovered: u64,
-    /// Rooms that were joined again without it.
+    /// Rooms that were joined again without it, though nobody was away for long.
     pub(crate) not_recovered: u64,
+    /// … after so long that more was missed than is told again.
+    pub(crate) too_late: u64,
+    /// How long each return took: from the end of a connection to both rooms.
+    pub(crate) away: Vec<Duration>,
+    /// Events that clients were told to be lost, each as often as it was told.
+    pub(crate) told_lost: u64,
+    /// The longest time in which no gateway acked an event as stored.
+    pub(crate) silence: Duration,
+    /// … in which any one gateway did not.
+    pub(crate) silence_of_one: Duration,
     /// Events that were offered.
     pub(crate) offered: u64,
     /// … and acked as stored.
@@ -28,10 +39,22 @@ pub(crate) struct Phase {
 }
 
 impl Phase {
+    /// Rooms that were joined again with a cursor.
+    pub(crate) fn returns(&self) -> u64 {
+        self.recovered + self.not_recovered + self.too_late
+    }
+
     /// How many of a thousand returns were complete.
     pub(crate) fn recovered_permille(&self) -> u64 {
-        let returns = self.recovered + self.not_recovered;
-        (self.recovered * 1_000).checked_div(returns).unwrap_or(1_000)
+        (self.recovered * 1_000).checked_div(self.returns()).unwrap_or(1_000)
+    }
+
+    /// How long returns took: the median, the 95th of a hundred, the longest.
+    pub(crate) fn away_quantiles(&self) -> Option<[Duration; 3]> {
+        let mut away = self.away.clone();
+        away.sort_unstable();
+        let last = away.len().checked_sub(1)?;
+        Some([last / 2, last * 95 / 100, last].map(|at| away[at]))
     }
 }
 
@@ -41,6 +64,7 @@ pub(crate) struct Tally {
     now: AtomicUsize,
     phases: Mutex<Vec<Phase>>,
     acked: Mutex<Vec<EventId>>,
+    live: Mutex<HashSet<EventId>>,
     /// Danmaku of clients that have no answer yet.
     speaking: AtomicU64,
 }
@@ -81,8 +105,9 @@ impl Tally {
 
     /// Notes an acked event.
     pub(crate) fn ack(&self, phase: usize, id: EventId, stored: bool) {
-        if stored {
-            self.acked.lock().unwrap().push(id);
+        match stored {
+            true => self.acked.lock().unwrap().push(id),
+            false => drop(self.live.lock().unwrap().insert(id)),
         }
         self.count(phase, |phase| match stored {
             true => phase.stored += 1,
@@ -105,11 +130,19 @@ impl Tally {
         self.acked.lock().unwrap().clone()
     }
 
-    /// How many events can have been published and be in no log: those that were acked so, and
-    /// those whose fate nobody was told.
-    pub(crate) fn unstored_max(&self) -> u64 {
+    /// Everything that was acked as sent live.
+    pub(crate) fn live(&self) -> HashSet<EventId> {
+        self.live.lock().unwrap().clone()
+    }
+
+    /// How many events may or may not have gone out: refused since the log could not be reached,
+    /// perhaps after they were sent there, or never answered.
+    pub(crate) fn uncertain(&self) -> u64 {
         let phases = self.phases.lock().unwrap();
-        let told: u64 = phases.iter().map(|phase| phase.live + phase.unanswered).sum();
+        let of = |phase: &Phase| {
+            phase.unanswered + phase.refused.get("unavailable").copied().unwrap_or(0)
+        };
+        let told: u64 = phases.iter().map(of).sum();
         told + self.speaking.load(Ordering::Relaxed)
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use crate::tally::Tally;
+use crate::tally::{Phase, Tally};
 use rig::account::Account;
 use rig::account::message::Message;
 
@@ -33,6 +33,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(4);
 const SPEAK_EVERY: Duration = Duration::from_secs(1);
 /// An unanswered danmaku is sent again after so long.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Who has missed more than 1,000 events is told so, instead of all of them: 40 a second go out
+/// in the loud room, so that is 25 s; less what a slot and its way may take.
+const TOLD_AGAIN_MAX: Duration = Duration::from_secs(23);
 
 /// Where a client is, for those who wait for it.
 #[derive(Debug, Default)]
@@ -65,6 +68,12 @@ pub(crate) struct Viewer {
     said: u64,
     speak_at: Instant,
     speaking: Option<Speaking>,
+    /// Which gateway it was connected to last.
+    gateway: usize,
+    /// When its connection ended, until it is back.
+    left: Option<Instant>,
+    /// When it was told something of a room last.
+    told: [Instant; 2],
 }
 
 /// A danmaku that has no answer yet.
@@ -105,26 +114,36 @@ impl Viewer {
             said: 0,
             speak_at: Instant::now(),
             speaking: None,
+            gateway: 0,
+            left: None,
+            told: [Instant::now(); 2],
         }
     }
 
-    /// Lives until it is told to stop; returns with its accounts.
-    pub(crate) async fn live(mut self, mut stop: watch::Receiver<bool>) -> Self {
+    /// Lives until it is told to stop; returns with its accounts. Each time that there is unrest,
+    /// its connection is cut with the probability that is told.
+    pub(crate) async fn live(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+        mut unrest: watch::Receiver<f64>,
+    ) -> Self {
         let mut failures = 0;
         loop {
             let end = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return self,
-                end = self.connection(&mut failures) => end,
+                end = self.connection(&mut failures, &mut unrest) => end,
             };
+            let was_in = self.progress.has_reached([0, 0]);
             for seq in &self.progress.seqs {
                 seq.store(0, Ordering::Relaxed);
             }
+            self.left = self.left.or_else(|| was_in.then(Instant::now));
             if let Some(speaking) = &mut self.speaking {
                 speaking.due = Instant::now();
             }
             let End(why, after) = end;
-            self.tally.count(self.tally.now(), |phase| *phase.ends.entry(why).or_default() += 1);
+            self.count(|phase| *phase.ends.entry(why).or_default() += 1);
             let pause = after.unwrap_or_else(|| {
                 let most = PAUSE_FIRST * 2_u32.saturating_pow(failures);
                 most.min(PAUSE_MAX).mul_f64(self.random.random())
@@ -137,8 +156,13 @@ impl Viewer {
         }
     }
 
-    async fn connection(&mut self, failures: &mut u32) -> End {
-        let to = self.gateways[self.random.random_range(0..self.gateways.len())];
+    async fn connection(&mut self, failures: &mut u32, unrest: &mut watch::Receiver<f64>) -> End {
+        // Half of those who were in come back to where they were; whoever fails goes elsewhere.
+        if *failures != 1 || self.random.random_bool(0.5) {
+            self.gateway = self.random.random_range(0..self.gateways.len());
+        }
+        let to = self.gateways[self.gateway];
+        unrest.mark_unchanged();
         let mut socket = match timeout(HANDSHAKE, dial(to)).await {
             Ok(Some(socket)) => socket,
             Ok(None) => return End("no connection".to_owned(), None),
@@ -170,6 +194,12 @@ impl Viewer {
                     let words = self.speak();
                     if !say(&mut socket, &words).await {
                         return End("broken".to_owned(), None);
+                    }
+                    continue;
+                }
+                Ok(()) = unrest.changed() => {
+                    if self.random.random_bool(*unrest.borrow_and_update()) {
+                        return End("cut".to_owned(), None);
                     }
                     continue;
                 }
@@ -211,14 +241,11 @@ impl Viewer {
             Message::Joined(joined) => {
                 let room = self.room(&joined.room);
                 if since[room].is_some() {
-                    let recovered = joined.recovered == Some(true);
-                    self.tally.count(self.tally.now(), |phase| match recovered {
-                        true => phase.recovered += 1,
-                        false => phase.not_recovered += 1,
-                    });
+                    self.count_return(room, joined.recovered == Some(true));
                 }
                 self.accounts[room].joined(&joined, since[room]);
                 self.advance(room);
+                self.note_arrival();
             }
             Message::Batch(batch) => {
                 let room = self.room(&batch.room);
@@ -227,8 +254,10 @@ impl Viewer {
             }
             Message::Gap(gap) => {
                 let room = self.room(&gap.room);
-                if gap.reason == "expired" {
-                    self.tally.count(self.tally.now(), |phase| phase.not_recovered += 1);
+                match gap.reason.as_str() {
+                    "expired" => self.count_return(room, false),
+                    "lost" => self.count(|phase| phase.told_lost += gap.count),
+                    _ => {}
                 }
                 self.accounts[room].gap(&gap);
                 self.advance(room);
@@ -266,7 +295,31 @@ impl Viewer {
         usize::from(name == self.rooms[1])
     }
 
-    fn advance(&self, room: usize) {
+    fn count(&self, change: impl FnOnce(&mut Phase)) {
+        self.tally.count(self.tally.now(), change);
+    }
+
+    /// It is in a room again, with everything that it has missed or without.
+    fn count_return(&self, room: usize, is_complete: bool) {
+        let is_late = self.told[room].elapsed() > TOLD_AGAIN_MAX;
+        self.count(|phase| match (is_complete, is_late) {
+            (true, _) => phase.recovered += 1,
+            (false, true) => phase.too_late += 1,
+            (false, false) => phase.not_recovered += 1,
+        });
+    }
+
+    /// Notes how long it was away, once it is in both rooms.
+    fn note_arrival(&mut self) {
+        if self.progress.has_reached([0, 0])
+            && let Some(left) = self.left.take()
+        {
+            self.count(|phase| phase.away.push(left.elapsed()));
+        }
+    }
+
+    fn advance(&mut self, room: usize) {
+        self.told[room] = Instant::now();
         let seq = self.accounts[room].cursor().map_or(0, |cursor| cursor.seq);
         // In a room without entries it is at 0, which is no less there.
         self.progress.seqs[room].store(seq.max(1), Ordering::Relaxed);

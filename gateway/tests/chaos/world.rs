@@ -23,8 +23,8 @@ pub(crate) struct World {
     pub(crate) gateways: Vec<Node>,
     /// Between clients and gateways; none where those links are left alone.
     pub(crate) doors: Vec<Proxy>,
-    /// Between the first gateway and the nats-servers.
-    pub(crate) links: Vec<Proxy>,
+    /// Between each gateway and the nats-servers.
+    pub(crate) links: Vec<Vec<Proxy>>,
     nats: Option<Nats>,
     _folder: TempDir,
 }
@@ -37,15 +37,16 @@ impl World {
             Ground::Embedded => None,
             Ground::Nats(binary) => Some(Nats::cluster(binary).await),
         };
-        let mut links = Vec::new();
-        for address in nats.iter().flat_map(Nats::addresses) {
-            links.push(Proxy::before(address).await);
+        let (mut links, mut gateways) = (Vec::new(), Vec::new());
+        for number in 0..plan.gateways {
+            let mut own = Vec::new();
+            for address in nats.iter().flat_map(Nats::addresses) {
+                own.push(Proxy::before(address).await);
+            }
+            let (arguments, environment) = (arguments(&own), environment(nats.as_ref()));
+            gateways.push(Node::new(number, folder.path(), arguments, environment));
+            links.push(own);
         }
-        let gateways = (0..plan.gateways).map(|number| {
-            let arguments = arguments(number, nats.as_ref(), &links);
-            Node::new(number, folder.path(), arguments, environment(nats.as_ref()))
-        });
-        let gateways: Vec<_> = gateways.collect();
         let mut doors = Vec::new();
         if nats.is_none() {
             for gateway in &gateways {
@@ -139,13 +140,11 @@ impl World {
     }
 }
 
-fn arguments(number: usize, nats: Option<&Nats>, links: &[Proxy]) -> Vec<String> {
+fn arguments(links: &[Proxy]) -> Vec<String> {
     let mut arguments = vec!["--tick".to_owned(), TICK_MS.to_owned()];
-    if let Some(nats) = nats {
-        let proxied: Vec<_> =
-            links.iter().map(|link| format!("nats://{}", link.address())).collect();
-        let urls = if number == 0 { proxied.join(",") } else { nats.url() };
-        arguments.extend(["--nats".to_owned(), urls]);
+    let urls: Vec<_> = links.iter().map(|link| format!("nats://{}", link.address())).collect();
+    if !urls.is_empty() {
+        arguments.extend(["--nats".to_owned(), urls.join(",")]);
     }
     arguments
 }

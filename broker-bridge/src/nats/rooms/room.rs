@@ -238,7 +238,7 @@ impl Room {
     fn pass_on(&mut self, id: &RoomId, deliveries: Vec<RoomDelivery>, out: &mut Out) {
         for delivery in deliveries {
             if let RoomDelivery::Entry { entry, .. } = &delivery {
-                self.asked.iter_mut().for_each(|asked| asked.since.push(entry.clone()));
+                self.asked.iter_mut().for_each(|asked| asked.note(entry));
             }
             out.push((id.clone(), delivery));
         }
@@ -255,6 +255,16 @@ impl Room {
 }
 
 impl Asked {
+    /// An entry was delivered meanwhile. One whose events came live before has to be fetched too.
+    fn note(&mut self, entry: &Entry) {
+        if entry.events.is_empty() {
+            self.upto = entry.seq;
+            self.since.clear();
+        } else {
+            self.since.push(entry.clone());
+        }
+    }
+
     /// What the stream holds, up to the last entry when it was asked, and what was delivered
     /// since.
     fn together(&self, found: &[Stored]) -> Vec<Entry> {

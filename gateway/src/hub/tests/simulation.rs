@@ -14,7 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rig::account::Account;
 use rig::account::log::Log;
 use rig::account::message::Message;
-use rig::account::verdict::{Acks, Sums, judge};
+use rig::account::verdict::{Evidence, Sums, judge};
 use rig::seed::seeded;
 use tokio::task::JoinHandle;
 
@@ -186,7 +186,7 @@ impl Simulation {
         let log = self.log.lock().unwrap();
         let mut all = Sums::default();
         for (number, viewer) in self.viewers.iter().enumerate() {
-            let (sums, findings) = judge(&viewer.account, &log, &Acks::all(&log));
+            let (sums, findings) = judge(&viewer.account, &log, &Evidence::default());
             assert_eq!(findings, [], "viewer {number}: repeat with seed {seed}");
             assert!(!matches!(viewer.at, Place::Asking(_)), "every join is answered: seed {seed}");
             if let (Place::Seated(node), Some(cursor)) = (viewer.at, viewer.account.cursor()) {

@@ -295,7 +295,7 @@ proptest! {
     #[test]
     fn what_is_fetched_makes_up_for_what_is_forgotten(
         steps in vec((prop_oneof![8 => 0..400u64, 1 => 400..9_000u64],
-            vec(0..Class::ALL.len(), 0..6)), 1..60),
+            vec(0..Class::ALL.len(), 1..6)), 1..60),
         forgotten in 0..1_000usize, from in 0..1_000usize
     ) {
         let mut log = empty(BUDGET);

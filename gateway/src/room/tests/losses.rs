@@ -148,6 +148,25 @@ fn who_comes_back_from_before_a_hole_is_told_by_the_broker_or_not_at_all() {
     assert_eq!((answer.recovered, answer.events), (Some(true), vec![2, 3, 4]));
 }
 
+/// They are in the log after all: their ack was lost, not they.
+#[test]
+fn who_comes_back_from_before_an_entry_whose_events_came_live_is_told_them_by_the_broker() {
+    let mut driven = Driven::opened(0).seated(1);
+    driven.entry(one(1, 0, Class::Chat));
+    live(&mut driven, &[2], Class::Chat);
+    driven.entry(entry(2, 0, Vec::new()));
+    driven.entry(one(3, 10, Class::Chat));
+    driven.wait_until(1_000);
+    assert_eq!(driven.told()[0].events, [1, 2, 3], "once, for those who are here");
+    driven.room.join(Join { since: Some(cursor(1).into()), ..join(2) });
+    driven.wait_until(1_010);
+    assert!(matches!(driven.take().as_slice(), [Effect::Fetch(after)] if *after == cursor(1)));
+    let entries = (2..=3).map(|seq| one(seq, 10, Class::Chat)).collect();
+    driven.deliver(RoomDelivery::Fetched { after: cursor(1), entries: Some(entries) });
+    let answer = Told::answer(&driven.take_answers()[0]);
+    assert_eq!((answer.recovered, answer.events), (Some(true), vec![2, 3]));
+}
+
 #[test]
 fn what_turns_out_later_to_be_lost_is_told_and_never_recovered() {
     let mut driven = Driven::opened(0).seated(1);

@@ -1,11 +1,16 @@
 //! Who sees the rooms' logs as they are, whatever happens to gateways and clients.
 
+mod live;
 mod steady;
 mod stream;
 
+use std::collections::HashSet;
+
 use protocol::cursor::Seq;
+use protocol::ids::EventId;
 use rig::account::log::Log;
 
+use self::live::Ears;
 use self::steady::Steady;
 use self::stream::Follower;
 use crate::world::World;
@@ -15,8 +20,16 @@ use crate::world::World;
 pub(crate) enum Witness {
     /// Of one gateway's embedded broker.
     Embedded(Steady),
-    /// Of streams, past all gateways.
-    Nats(Box<Follower>),
+    /// Of streams, and of what goes past them, at the servers.
+    Nats(Box<Follower>, Ears),
+}
+
+/// What has happened in both rooms.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    pub(crate) logs: [Log; 2],
+    /// Events that went out past the logs.
+    pub(crate) live: HashSet<EventId>,
 }
 
 impl Witness {
@@ -24,7 +37,7 @@ impl Witness {
     pub(crate) async fn start(world: &World) -> Self {
         match world.nats_url() {
             None => Self::Embedded(Steady::start(world).await),
-            Some(url) => Self::Nats(Box::new(Follower::start(&url).await)),
+            Some(url) => Self::Nats(Box::new(Follower::start(&url).await), Ears::start(&url).await),
         }
     }
 
@@ -32,15 +45,15 @@ impl Witness {
     pub(crate) async fn heads(&self, world: &World) -> [Seq; 2] {
         match self {
             Self::Embedded(steady) => steady.heads(world).await,
-            Self::Nats(follower) => follower.heads().await,
+            Self::Nats(follower, _) => follower.heads().await,
         }
     }
 
-    /// The logs, at least up to these numbers.
-    pub(crate) async fn logs(self, upto: [Seq; 2]) -> [Log; 2] {
+    /// Everything, the logs at least up to these numbers.
+    pub(crate) async fn truth(self, upto: [Seq; 2]) -> Truth {
         match self {
-            Self::Embedded(steady) => steady.logs(upto).await,
-            Self::Nats(follower) => follower.logs().await,
+            Self::Embedded(steady) => Truth { logs: steady.logs(upto).await, live: HashSet::new() },
+            Self::Nats(follower, ears) => Truth { logs: follower.logs().await, live: ears.heard() },
         }
     }
 }

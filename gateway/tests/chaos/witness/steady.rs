@@ -35,7 +35,7 @@ impl Steady {
         tally.begin();
         let viewer = Viewer::new(usize::MAX, ROOMS, entrance, tally, dice);
         let progress = Arc::clone(&viewer.progress);
-        let viewer = tokio::spawn(viewer.live(stopped));
+        let viewer = tokio::spawn(viewer.live(stopped, watch::Sender::new(0.0).subscribe()));
         let witness = Self { progress, stop, viewer };
         witness.reaches([0, 0]).await;
         witness

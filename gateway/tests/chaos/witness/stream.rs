@@ -46,7 +46,7 @@ pub(crate) fn stream_of(room: &str) -> String {
     namespace().stream(Partition::of_room(&room).stream())
 }
 
-fn namespace() -> Namespace {
+pub(super) fn namespace() -> Namespace {
     Namespace::parse("barrage").unwrap()
 }
 

@@ -19,7 +19,7 @@ pub struct Step {
     pub from: Seq,
     /// … to here.
     pub to: Seq,
-    /// The events that it brought.
+    /// The events that it brought, but for those that had come before.
     pub ids: Vec<EventId>,
     /// How many it says are missing: left out, or behind a gap.
     pub told_missing: u64,
@@ -48,6 +48,8 @@ pub struct Account {
     pub stretches: Vec<Stretch>,
     /// How many gaps were told.
     pub gaps: u64,
+    /// Events that came again.
+    pub repeats: Vec<EventId>,
     /// What no gateway may do, in words.
     pub faults: Vec<String>,
     seen: HashSet<EventId>,
@@ -103,7 +105,7 @@ impl Account {
             if self.seen.insert(event.id) {
                 ids.push(event.id);
             } else {
-                self.fault(format!("{} came twice, with a {what} to {to}", event.id));
+                self.repeats.push(event.id);
             }
         }
         let step = Step { from: from.seq, to: to.seq, ids, told_missing: missing };

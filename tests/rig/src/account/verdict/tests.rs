@@ -60,13 +60,19 @@ fn honest() -> Account {
     account
 }
 
-/// All that is in the log was acked, but for event 4.
-fn acks(unstored_max: u64) -> Acks {
-    Acks { stored: [1, 2, 3, 5, 6, 7].map(id).into(), unstored_max }
+/// Event 4 went out live, and is in the log too; 100 went out live and is in none.
+fn evidence(uncertain: u64) -> Evidence {
+    Evidence { live: [4, 100].map(id).into(), uncertain }
 }
 
-fn findings(account: &Account, unstored_max: u64) -> Vec<Finding> {
-    judge(account, &log(), &acks(unstored_max)).1
+/// What is wrong if nothing went out live.
+fn findings(account: &Account, uncertain: u64) -> Vec<Finding> {
+    judge(account, &log(), &Evidence { uncertain, ..Evidence::default() }).1
+}
+
+/// What is wrong if [`evidence`] is known.
+fn findings_with_live(account: &Account) -> Vec<Finding> {
+    judge(account, &log(), &evidence(0)).1
 }
 
 /// The honest account, but for what is done after its second batch.
@@ -80,9 +86,9 @@ fn after_entry_7(change: impl FnOnce(&mut Account)) -> Vec<Finding> {
 
 #[test]
 fn an_account_in_which_everything_came_or_was_told_missing_closes() {
-    let (sums, findings) = judge(&honest(), &log(), &acks(0));
+    let (sums, findings) = judge(&honest(), &log(), &Evidence::default());
     assert_eq!(findings, []);
-    assert_eq!(sums, Sums { owed: 5, received: 3, live: 0, told_missing: 2 });
+    assert_eq!(sums, Sums { owed: 5, received: 3, told_missing: 2, ..Sums::default() });
 }
 
 #[test]
@@ -97,14 +103,18 @@ fn what_was_told_missing_and_is_not_is_found_unless_it_can_have_been_live() {
     account.batch(&batch(12, 12, &[], 2));
     assert_eq!(findings(&account, 0), [Finding::OverTold(2)]);
     assert_eq!(findings(&account, 2), []);
+    assert_eq!(findings_with_live(&account), []);
+    account.batch(&batch(12, 12, &[], 1));
+    assert_eq!(findings_with_live(&account), [Finding::OverTold(1)]);
 }
 
 #[test]
-fn events_that_are_in_no_log_are_counted_apart() {
+fn events_that_are_in_no_log_are_counted_apart_and_must_have_been_live() {
     let mut account = honest();
     account.batch(&batch(12, 12, &[100], 0));
-    let (sums, findings) = judge(&account, &log(), &acks(0));
-    assert_eq!((sums.live, sums.received, findings), (1, 3, vec![]));
+    let (sums, found) = judge(&account, &log(), &evidence(0));
+    assert_eq!((sums.live, sums.received, found), (1, 3, vec![]));
+    assert_eq!(findings(&account, 0), [Finding::Unknown(id(100))]);
 }
 
 #[test]
@@ -120,23 +130,60 @@ fn an_event_with_a_message_that_does_not_cover_its_place_is_found() {
 }
 
 #[test]
-fn an_event_that_was_not_acked_as_stored_may_come_before_its_place() {
-    let live_first = |live: u8| {
+fn an_event_that_went_out_live_may_come_before_its_place_and_again_there() {
+    let live_first = |live: u8, again: &[u8]| {
         let mut account = Account::default();
         account.joined(&joined(3, None, &[], 0), None);
         account.batch(&batch(3, 3, &[live], 0));
-        let rest: Vec<u8> = [3, 4, 5].into_iter().filter(|n| *n != live).collect();
-        account.batch(&batch(3, 7, &rest, 0));
-        findings(&account, 0)
+        let rest = [3, 4, 5].into_iter().filter(|n| *n != live || again.contains(n));
+        account.batch(&batch(3, 7, &rest.collect::<Vec<_>>(), 0));
+        let (sums, findings) = judge(&account, &log(), &evidence(0));
+        assert_eq!(sums.early, u64::from(live == 4));
+        findings
     };
-    assert_eq!(live_first(4), []);
-    assert_eq!(live_first(5), [Finding::OutOfPlace(id(5)), Finding::OutOfOrder(id(3))]);
+    assert_eq!(live_first(4, &[]), []);
+    assert_eq!(live_first(4, &[4]), []);
+    assert_eq!(live_first(5, &[]), [Finding::OutOfPlace(id(5)), Finding::OutOfOrder(id(3))]);
+    let twice = live_first(5, &[5]);
+    assert!(twice.contains(&Finding::Twice(id(5))), "{twice:?}");
 }
 
 #[test]
-fn what_comes_twice_or_does_not_follow_is_a_fault() {
+fn who_came_after_a_live_event_may_not_be_told_of_it_and_of_no_other() {
+    let without = |missing: u8| {
+        let mut account = Account::default();
+        account.joined(&joined(3, None, &[], 0), None);
+        let rest: Vec<u8> = [3, 4, 5].into_iter().filter(|n| *n != missing).collect();
+        account.batch(&batch(3, 7, &rest, 0));
+        findings_with_live(&account)
+    };
+    assert_eq!(without(4), []);
+    // Two are missing, and only one of them was live.
+    let mut account = Account::default();
+    account.joined(&joined(3, None, &[], 0), None);
+    account.batch(&batch(3, 7, &[3], 0));
+    assert_eq!(findings_with_live(&account), [Finding::Untold(1)]);
+    assert_eq!(without(5), [Finding::Untold(1)]);
+}
+
+#[test]
+fn a_live_event_whose_place_is_not_in_the_stretch_is_no_event_of_the_log_there() {
+    let mut account = Account::default();
+    account.joined(&joined(3, None, &[], 0), None);
+    account.batch(&batch(3, 3, &[4], 0));
+    let (sums, findings) = judge(&account, &log(), &evidence(0));
+    assert_eq!((sums.live, sums.received, sums.beyond, findings), (1, 0, 0, vec![]));
+}
+
+#[test]
+fn what_comes_twice_is_found() {
+    let found = after_entry_7(|account| account.batch(&batch(7, 9, &[6, 6], 0)));
+    assert_eq!(found, [Finding::Twice(id(6))]);
+}
+
+#[test]
+fn what_does_not_follow_is_a_fault() {
     for change in [
-        |account: &mut Account| account.batch(&batch(7, 9, &[6, 6], 0)),
         |account: &mut Account| account.batch(&batch(8, 9, &[6], 0)),
         |account: &mut Account| account.joined(&joined(9, Some(true), &[6], 0), Some(at(3))),
     ] {
