@@ -119,7 +119,7 @@ impl Public {
             Some(denied) => Err(denied),
             None => self.context.doorman.knock(address),
         };
-        over.inspect_err(|denied| self.context.metrics.turned_away(turn_away::reason(*denied))).ok()
+        over.inspect_err(|denied| turn_away::why(*denied).count(&self.context.metrics)).ok()
     }
 }
 

@@ -11,7 +11,9 @@ use crate::auth::config::{Anonymous, AuthConfig};
 use crate::auth::origins::{self, Origin};
 use crate::auth::{Grants, Rights, TokenFault};
 use crate::conn::{Bearer, Caller};
-use crate::http::upgrade::{Refused, anonymous_user, offered};
+use crate::http::refusals::Refused;
+use crate::http::upgrade::{anonymous_user, offered};
+use crate::metrics::TurnedAway;
 
 /// Offered as a subprotocol with a token behind it, since browsers let pages set nothing else;
 /// never echoed.
@@ -71,18 +73,16 @@ impl Entry {
     }
 }
 
-const OTHER_ORIGIN: Refused = Refused {
-    status: StatusCode::FORBIDDEN,
-    code: "forbidden",
-    message: "pages of this origin may not connect here",
-};
+const OTHER_ORIGIN: Refused =
+    Refused::forbidden(TurnedAway::Origin, "pages of this origin may not connect here");
 
-/// What is answered where there is no WebSocket to tell it through.
+/// What is answered where there is no WebSocket to tell it through; counted as a fault of tokens.
 pub(super) fn refused_for(fault: TokenFault) -> Refused {
-    let Refusal { code, message, .. } = fault.refusal();
+    let Refusal { code, message, retry_after } = fault.refusal();
     let is_late = fault == TokenFault::Unchecked;
     let status = if is_late { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED };
-    Refused { status, code: code.text(), message }
+    let after_s = retry_after.map(|after| after.as_millis().div_ceil(1000) as u64);
+    Refused { after_s, ..Refused::new(status, code.text(), message) }
 }
 
 /// The token of a request: from `Authorization`, else from an offered subprotocol, else from the

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{self, ALLOW, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use protocol::cursor::Bookmark;
 use protocol::event::User;
 use protocol::ids::RoomId;
@@ -20,9 +20,9 @@ use crate::auth::Right;
 use crate::conn::events::Watching;
 use crate::conn::{self, Bearer, Caller};
 use crate::http::entry::refused_for;
-use crate::http::refusals::{METHOD, refused};
+use crate::http::refusals::{METHOD, Refused, refused};
 use crate::http::serve::{Public, Visitor};
-use crate::http::upgrade::Refused;
+use crate::metrics::TurnedAway;
 use crate::shard::{EventFrames, EventStream};
 
 /// What a browser sends when it comes back: the `id` of the last event that it has.
@@ -36,27 +36,16 @@ struct Asked {
     history: usize,
 }
 
-const NO_ROOM: Refused = Refused {
-    status: StatusCode::BAD_REQUEST,
-    code: "bad_request",
-    message: "a room's name is 1 to 96 bytes without invisible characters, percent-encoded, and does not begin with `$`",
-};
-const NO_CURSOR: Refused = Refused {
-    status: StatusCode::BAD_REQUEST,
-    code: "bad_request",
-    message: "`Last-Event-ID` and `since` must be a cursor that was given here",
-};
-const NO_HISTORY: Refused = Refused {
-    status: StatusCode::BAD_REQUEST,
-    code: "bad_request",
-    message: "`history` must be a number from 0 to 100",
-};
-
-const NO_VIEW: Refused = Refused {
-    status: StatusCode::FORBIDDEN,
-    code: "forbidden",
-    message: "this room may not be viewed with this token, or without one",
-};
+const NO_ROOM: Refused = Refused::bad(
+    "a room's name is 1 to 96 bytes without invisible characters, percent-encoded, and does not begin with `$`",
+);
+const NO_CURSOR: Refused =
+    Refused::bad("`Last-Event-ID` and `since` must be a cursor that was given here");
+const NO_HISTORY: Refused = Refused::bad("`history` must be a number from 0 to 100");
+const NO_VIEW: Refused = Refused::forbidden(
+    TurnedAway::Forbidden,
+    "this room may not be viewed with this token, or without one",
+);
 
 impl Public {
     /// Seats whoever asks for a room's events, or says why not.
@@ -71,9 +60,9 @@ impl Public {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
             return Err(Box::new(response));
         }
-        let Asked { room, since, history } =
-            asked(room, request).map_err(|why| Box::new(refused(&why)))?;
-        let viewer = self.viewer(&room, request).map_err(|why| Box::new(refused(&why)))?;
+        let refuse = |why| Box::new(self.refuse(&why));
+        let Asked { room, since, history } = asked(room, request).map_err(refuse)?;
+        let viewer = self.viewer(&room, request).map_err(refuse)?;
         let Viewer { user, expires_s } = viewer;
         let turn_away = |why| Box::new(self.turn_away(why));
         let pass = self.let_in(request.headers(), visitor).map_err(turn_away)?;

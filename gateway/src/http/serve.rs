@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
@@ -37,7 +37,7 @@ use crate::http::address::Proxies;
 use crate::http::entry::Entry;
 use crate::http::events::{self, EventBody};
 use crate::http::pages;
-use crate::http::refusals::{METHOD, MOVED, NOT_FOUND, json_response, refused};
+use crate::http::refusals::{METHOD, MOVED, NOT_FOUND, Refused, json_response, refused};
 use crate::http::tls::Tls;
 use crate::http::turn_away;
 use crate::http::upgrade;
@@ -152,42 +152,54 @@ impl Public {
                 metrics.turned_away(TurnedAway::SlowHead);
             } else if error.is_parse() {
                 metrics.turned_away(TurnedAway::BadHead);
+            } else if error.is_incomplete_message() {
+                metrics.turned_away(TurnedAway::HalfHead);
             }
             tracing::debug!(%error, "a connection ended early");
         }
     }
 
+    /// Answers a request, and counts the answer.
     fn answer(
         self: Rc<Self>,
         mut request: Request<Incoming>,
         visitor: &Visitor,
     ) -> Response<Either<Full<Bytes>, EventBody>> {
-        if let Some(denied) = visitor.denied {
-            return self.turn_away(denied).map(Either::Left);
-        }
+        let metrics = Arc::clone(&self.context.metrics);
+        let response = match visitor.denied {
+            Some(denied) => self.turn_away(denied).map(Either::Left),
+            None => self.route(&mut request, visitor),
+        };
+        metrics.http(response.status().as_u16());
+        response
+    }
+
+    fn route(
+        self: Rc<Self>,
+        request: &mut Request<Incoming>,
+        visitor: &Visitor,
+    ) -> Response<Either<Full<Bytes>, EventBody>> {
         let path = request.uri().path().strip_prefix(&self.rules.base_path);
         if let Some(room) = path.and_then(events::room_of) {
-            let mut response = match self.clone().watch(room, &request, visitor) {
+            let mut response = match self.clone().watch(room, request, visitor) {
                 Ok(body) => events::response(body).map(Either::Right),
                 Err(refusal) => (*refusal).map(Either::Left),
             };
             self.entry.share(request.headers(), response.headers_mut());
-            self.context.metrics.http(response.status().as_u16());
             return response;
         }
         let response = match path {
-            Some("/ws") => self.clone().upgrade(&mut request, visitor, Endpoint::Danmaku),
+            Some("/ws") => self.upgrade(request, visitor, Endpoint::Danmaku),
             Some("/echo") if self.rules.echo => {
                 let message_bytes_max = echo_bytes_max(request.uri().query());
-                self.clone().upgrade(&mut request, visitor, Endpoint::Echo { message_bytes_max })
+                self.upgrade(request, visitor, Endpoint::Echo { message_bytes_max })
             }
             Some(path) if request.method() == Method::GET || request.method() == Method::HEAD => {
-                self.page(path, &request)
+                self.page(path, request)
             }
             Some(_) => refused(&METHOD),
             None => refused(&NOT_FOUND),
         };
-        self.context.metrics.http(response.status().as_u16());
         response.map(Either::Left)
     }
 
@@ -209,14 +221,15 @@ impl Public {
         }
     }
 
-    /// Says why not, and when to come back: each at a time of its own, so that a crowd does not
-    /// come back as one.
+    /// Says why not, and counts it.
+    pub(super) fn refuse(&self, why: &Refused) -> Response<Full<Bytes>> {
+        why.count(&self.context.metrics);
+        refused(why)
+    }
+
+    /// Says why not and when to come back, and ends the connection.
     pub(super) fn turn_away(&self, denied: Denied) -> Response<Full<Bytes>> {
-        let (counted, why, after_s) = turn_away::answer(denied);
-        self.context.metrics.turned_away(counted);
-        let mut response = refused(why);
-        self.context.metrics.http(response.status().as_u16());
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after_s));
+        let mut response = self.refuse(&turn_away::answer(denied));
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
     }
@@ -246,7 +259,7 @@ impl Public {
     ) -> Response<Full<Bytes>> {
         let handshake = match upgrade::judge(request, &self.entry, rand::random()) {
             Ok(handshake) => handshake,
-            Err(why) => return refused(&why),
+            Err(why) => return self.refuse(&why),
         };
         let pass = match self.let_in(request.headers(), visitor) {
             Ok(Some(pass)) => pass,

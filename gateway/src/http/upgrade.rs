@@ -6,7 +6,7 @@ use hyper::header::{
     self, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
 };
-use hyper::{Method, Request, StatusCode, Version};
+use hyper::{Method, Request, Version};
 use protocol::deflate::negotiate;
 use protocol::event::User;
 use protocol::ids::UserId;
@@ -16,6 +16,7 @@ use sha1::{Digest as _, Sha1};
 use crate::client::Form;
 use crate::conn::Caller;
 use crate::http::entry::Entry;
+use crate::http::refusals::Refused;
 
 /// The subprotocol that is echoed when it is offered.
 const SUBPROTOCOL: &str = "barrage.v1";
@@ -31,20 +32,6 @@ pub(crate) struct Handshake {
     pub(crate) form: Form,
 }
 
-/// Why a request does not become a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
-    pub(crate) message: &'static str,
-}
-
-impl Refused {
-    const fn bad(message: &'static str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code: "bad_request", message }
-    }
-}
-
 /// Judges a request for `/ws` (RFC 6455 section 4.2.1).
 pub(crate) fn judge<B>(
     request: &Request<B>,
@@ -58,18 +45,12 @@ pub(crate) fn judge<B>(
     if !lists(headers, &header::CONNECTION, "upgrade")
         || !lists(headers, &header::UPGRADE, "websocket")
     {
-        return Err(Refused {
-            status: StatusCode::UPGRADE_REQUIRED,
-            code: "bad_request",
-            message: "this address speaks WebSocket: send `Connection: Upgrade` and `Upgrade: websocket`",
-        });
+        return Err(Refused::upgrade(
+            "this address speaks WebSocket: send `Connection: Upgrade` and `Upgrade: websocket`",
+        ));
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(Refused {
-            status: StatusCode::UPGRADE_REQUIRED,
-            code: "bad_request",
-            message: "`Sec-WebSocket-Version` must be 13",
-        });
+        return Err(Refused::upgrade("`Sec-WebSocket-Version` must be 13"));
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
     if STANDARD.decode(key).map_or(0, |nonce| nonce.len()) != 16 {
@@ -136,6 +117,7 @@ mod tests {
     use super::*;
     use crate::auth::Right;
     use crate::auth::config::Anonymous;
+    use hyper::StatusCode;
     use std::sync::Arc;
 
     fn request() -> hyper::http::request::Builder {

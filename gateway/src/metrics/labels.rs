@@ -82,12 +82,22 @@ pub(crate) enum TurnedAway {
     AddressConnections,
     /// The address asks too often.
     AddressHandshakes,
+    /// The user holds as many as it may, and asks for an event stream.
+    UserConnections,
+    /// The page is of an origin that may not connect.
+    Origin,
+    /// The room's events may not be viewed by whoever asks for them.
+    Forbidden,
+    /// What asks for a WebSocket or for events is no request for one.
+    BadRequest,
     /// Over a limit, and too many are being told so already: closed without an answer.
     Unheard,
     /// The TLS handshake failed, or took too long.
     TlsHandshake,
     /// The head of a request did not come in time.
     SlowHead,
+    /// The connection ended within the head of a request.
+    HalfHead,
     /// The head of a request is none, or too large.
     BadHead,
     /// A trusted proxy did not begin with its header.
@@ -100,9 +110,14 @@ impl TurnedAway {
             Self::Full => "full",
             Self::AddressConnections => "address_connections",
             Self::AddressHandshakes => "address_handshakes",
+            Self::UserConnections => "user_connections",
+            Self::Origin => "origin",
+            Self::Forbidden => "forbidden",
+            Self::BadRequest => "bad_request",
             Self::Unheard => "unheard",
             Self::TlsHandshake => "tls_handshake",
             Self::SlowHead => "slow_head",
+            Self::HalfHead => "half_head",
             Self::BadHead => "bad_head",
             Self::ProxyHeader => "proxy_header",
         }

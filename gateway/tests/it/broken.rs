@@ -1,5 +1,8 @@
 //! Clients that break the protocol: each is told how, and nobody else on its shard notices.
 
+use std::collections::BTreeMap;
+
+use protocol::close::CloseReason;
 use protocol::deflate::Deflater;
 use rand::{Rng as _, RngExt as _};
 use serde_json::json;
@@ -13,40 +16,47 @@ use crate::support::raw::RawClient;
 use crate::support::scene::{ROOM, Scene, deflated};
 use crate::support::seed::seeded;
 
-/// What is sent, and the code it must be answered with.
-type Case = (&'static str, Vec<u8>, u16);
+/// What is sent, and the reason for which it must be closed.
+type Case = (&'static str, Vec<u8>, CloseReason);
+
+const CLOSES: &str = "barrage_closes_total";
 
 /// Everything that breaks RFC 6455, whether compression was negotiated or not.
 fn framing_cases() -> Vec<Case> {
+    use CloseReason::{Binary, Framing, Payload, TooLarge};
     let ping = br#"{"type":"ping"}"#;
     let mut half_text = Frame::new(TEXT, *b"{").bytes();
     half_text.extend(Frame::new(FIN | TEXT, *ping).bytes());
     vec![
-        ("RSV2", Frame::new(FIN | RSV2 | TEXT, *ping).bytes(), 1002),
-        ("RSV3", Frame::new(FIN | RSV3 | TEXT, *ping).bytes(), 1002),
-        ("unmasked", Frame::new(FIN | TEXT, *ping).unmasked().bytes(), 1002),
-        ("unmasked ping", Frame::new(FIN | PING, *b"").unmasked().bytes(), 1002),
-        ("opcode 3", Frame::new(FIN | 0x3, *ping).bytes(), 1002),
-        ("opcode 7", Frame::new(FIN | 0x7, *ping).bytes(), 1002),
-        ("opcode 11", Frame::new(FIN | 0xb, *b"").bytes(), 1002),
-        ("opcode 15", Frame::new(FIN | 0xf, *b"").bytes(), 1002),
-        ("a long ping", Frame::new(FIN | PING, vec![0; 126]).bytes(), 1002),
-        ("a ping in parts", Frame::new(PING, *b"a").bytes(), 1002),
-        ("a compressed ping", Frame::new(FIN | RSV1 | PING, *b"a").bytes(), 1002),
-        ("a continuation of nothing", Frame::new(FIN | CONTINUATION, *b"a").bytes(), 1002),
-        ("a message inside a message", half_text, 1002),
-        ("a length with its highest bit", announcing(FIN | TEXT, 1 << 63), 1002),
-        ("a length longer than it must be", announcing(FIN | TEXT, 65_535), 1002),
-        ("a length beyond memory", announcing(FIN | TEXT, 1 << 40), 1009),
-        ("a length above the limit", announcing(FIN | TEXT, 64 * 1024 + 1), 1009),
-        ("half a close code", Frame::new(FIN | CLOSE, [3]).bytes(), 1002),
-        ("a close code that cannot be sent", Frame::close(1005).bytes(), 1002),
-        ("a close code out of range", Frame::close(999).bytes(), 1002),
-        ("a close reason that is no text", Frame::new(FIN | CLOSE, [3, 232, 0xff]).bytes(), 1007),
-        ("a text that is no text", Frame::new(FIN | TEXT, [0xc3, 0x28]).bytes(), 1007),
-        ("a surrogate as UTF-8", Frame::new(FIN | TEXT, [0xed, 0xa0, 0x80]).bytes(), 1007),
-        ("a binary message", Frame::new(FIN | BINARY, *ping).bytes(), 1003),
-        ("an empty binary message", Frame::new(FIN | BINARY, *b"").bytes(), 1003),
+        ("RSV2", Frame::new(FIN | RSV2 | TEXT, *ping).bytes(), Framing),
+        ("RSV3", Frame::new(FIN | RSV3 | TEXT, *ping).bytes(), Framing),
+        ("unmasked", Frame::new(FIN | TEXT, *ping).unmasked().bytes(), Framing),
+        ("unmasked ping", Frame::new(FIN | PING, *b"").unmasked().bytes(), Framing),
+        ("opcode 3", Frame::new(FIN | 0x3, *ping).bytes(), Framing),
+        ("opcode 7", Frame::new(FIN | 0x7, *ping).bytes(), Framing),
+        ("opcode 11", Frame::new(FIN | 0xb, *b"").bytes(), Framing),
+        ("opcode 15", Frame::new(FIN | 0xf, *b"").bytes(), Framing),
+        ("a long ping", Frame::new(FIN | PING, vec![0; 126]).bytes(), Framing),
+        ("a ping in parts", Frame::new(PING, *b"a").bytes(), Framing),
+        ("a compressed ping", Frame::new(FIN | RSV1 | PING, *b"a").bytes(), Framing),
+        ("a continuation of nothing", Frame::new(FIN | CONTINUATION, *b"a").bytes(), Framing),
+        ("a message inside a message", half_text, Framing),
+        ("a length with its highest bit", announcing(FIN | TEXT, 1 << 63), Framing),
+        ("a length longer than it must be", announcing(FIN | TEXT, 65_535), Framing),
+        ("a length beyond memory", announcing(FIN | TEXT, 1 << 40), TooLarge),
+        ("a length above the limit", announcing(FIN | TEXT, 64 * 1024 + 1), TooLarge),
+        ("half a close code", Frame::new(FIN | CLOSE, [3]).bytes(), Framing),
+        ("a close code that cannot be sent", Frame::close(1005).bytes(), Framing),
+        ("a close code out of range", Frame::close(999).bytes(), Framing),
+        (
+            "a close reason that is no text",
+            Frame::new(FIN | CLOSE, [3, 232, 0xff]).bytes(),
+            Payload,
+        ),
+        ("a text that is no text", Frame::new(FIN | TEXT, [0xc3, 0x28]).bytes(), Payload),
+        ("a surrogate as UTF-8", Frame::new(FIN | TEXT, [0xed, 0xa0, 0x80]).bytes(), Payload),
+        ("a binary message", Frame::new(FIN | BINARY, *ping).bytes(), Binary),
+        ("an empty binary message", Frame::new(FIN | BINARY, *b"").bytes(), Binary),
     ]
 }
 
@@ -54,14 +64,14 @@ fn framing_cases() -> Vec<Case> {
 async fn every_break_of_the_framing_is_answered_with_its_code_and_felt_by_nobody_else() {
     let mut scene = Scene::set().await;
     for compressing in [false, true] {
-        for (what, bytes, code) in framing_cases() {
+        for (what, bytes, reason) in framing_cases() {
             let mut client = scene.client(compressing, false).await;
             client.write(&bytes).await;
             // What comes behind it is not listened to.
             client.write_in_vain(&Frame::text(r#"{"type":"ping","id":9}"#).bytes()).await;
-            assert_eq!(client.ends().await, Some(code), "{what}, compressing: {compressing}");
+            client.ends().await;
             assert!(client.memory.reply(9).is_none(), "{what}");
-            scene.goes_on().await;
+            scene.closes(client, reason, &format!("{what}, compressing: {compressing}")).await;
         }
     }
     scene.end().await;
@@ -72,13 +82,12 @@ async fn a_compressed_frame_without_negotiation_is_a_broken_one() {
     let mut scene = Scene::set().await;
     let mut client = scene.client(false, true).await;
     client.send(&deflated(r#"{"type":"ping"}"#)).await;
-    assert_eq!(client.ends().await, Some(1002));
-    scene.goes_on().await;
+    scene.closes(client, CloseReason::Framing, "not negotiated").await;
     // Only the first frame of a message says that it is compressed.
     let mut client = scene.client(true, true).await;
     client.send(&Frame::new(RSV1 | TEXT, *b"a")).await;
     client.send(&Frame::new(FIN | RSV1 | CONTINUATION, *b"a")).await;
-    assert_eq!(client.ends().await, Some(1002));
+    scene.closes(client, CloseReason::Framing, "compressed in the middle").await;
     scene.end().await;
 }
 
@@ -92,27 +101,35 @@ async fn what_does_not_inflate_or_inflates_too_far_closes_its_sender_only() {
     let small_bomb = Deflater::new().deflate(&vec![b' '; 1024 * 1024]);
     let joined = 16 * 1024;
     assert!(small_bomb.len() < joined);
-    let cases: Vec<(&str, bool, Vec<u8>, u16)> = vec![
-        ("no deflate", false, vec![0xff; 40], 1007),
-        ("half of it", false, half[..half.len() / 2].to_vec(), 1007),
-        ("a stored block cut short", false, vec![1, 9, 0, 246, 255, 65], 1007),
-        ("invalid UTF-8 inside", false, Deflater::new().deflate(&[0xff; 600]), 1007),
-        ("a bomb", false, bomb, 1009),
-        ("a bomb in a room", true, small_bomb, 1009),
-        ("one byte too many", true, Deflater::new().deflate(&vec![b' '; joined + 1]), 1009),
+    let cases: Vec<(&str, bool, Vec<u8>, CloseReason)> = vec![
+        ("no deflate", false, vec![0xff; 40], CloseReason::Payload),
+        ("half of it", false, half[..half.len() / 2].to_vec(), CloseReason::Payload),
+        ("a stored block cut short", false, vec![1, 9, 0, 246, 255, 65], CloseReason::Payload),
+        (
+            "invalid UTF-8 inside",
+            false,
+            Deflater::new().deflate(&[0xff; 600]),
+            CloseReason::Payload,
+        ),
+        ("a bomb", false, bomb, CloseReason::TooLarge),
+        ("a bomb in a room", true, small_bomb, CloseReason::TooLarge),
+        (
+            "one byte too many",
+            true,
+            Deflater::new().deflate(&vec![b' '; joined + 1]),
+            CloseReason::TooLarge,
+        ),
     ];
-    for (what, is_joined, payload, code) in cases {
+    for (what, is_joined, payload, reason) in cases {
         let mut client = scene.client(true, is_joined).await;
         client.send(&Frame::new(FIN | RSV1 | TEXT, payload.clone())).await;
-        assert_eq!(client.ends().await, Some(code), "{what}");
-        scene.goes_on().await;
+        scene.closes(client, reason, what).await;
         // The same in parts.
         let mut client = scene.client(true, is_joined).await;
         let (first, last) = payload.split_at(payload.len() / 2);
         client.send(&Frame::new(RSV1 | TEXT, first)).await;
         client.write_in_vain(&Frame::new(FIN | CONTINUATION, last).bytes()).await;
-        assert_eq!(client.ends().await, Some(code), "{what}, in parts");
-        scene.goes_on().await;
+        scene.closes(client, reason, &format!("{what}, in parts")).await;
     }
     scene.end().await;
 }
@@ -135,15 +152,14 @@ async fn the_size_limit_is_wider_before_the_first_join_and_told_in_welcome() {
             client.send(&frame(limit)).await;
             client.until("a pong", |memory| memory.reply(9).cloned()).await;
             client.write_in_vain(&frame(limit + 1).bytes()).await;
-            assert_eq!(client.ends().await, Some(1009), "joined: {is_joined}");
-            scene.goes_on().await;
+            scene.closes(client, CloseReason::TooLarge, &format!("joined: {is_joined}")).await;
         }
     }
     // Parts count together.
     let mut client = scene.client(false, true).await;
     client.send(&Frame::new(TEXT, vec![b' '; limits[0]])).await;
     client.write_in_vain(&Frame::new(CONTINUATION, *b" ").bytes()).await;
-    assert_eq!(client.ends().await, Some(1009));
+    scene.closes(client, CloseReason::TooLarge, "parts that are too large together").await;
     scene.end().await;
 }
 
@@ -238,6 +254,7 @@ async fn clients_that_vanish_at_any_point_leave_nothing_behind() {
     let mut random = seeded();
     let mut scene = Scene::set().await;
     let join = Frame::text(&json!({ "type": "join", "room": ROOM }).to_string()).bytes();
+    let lost = scene.gateway.metric(CLOSES, "lost").await;
     for _ in 0..60 {
         let mut client = scene.client(random.random(), random.random()).await;
         let length = random.random_range(0..=join.len());
@@ -250,6 +267,7 @@ async fn clients_that_vanish_at_any_point_leave_nothing_behind() {
     }
     scene.goes_on().await;
     scene.until_alone().await;
+    assert_eq!(scene.gateway.metric(CLOSES, "lost").await - lost, 60.0);
     scene.end().await;
 }
 
@@ -257,6 +275,7 @@ async fn clients_that_vanish_at_any_point_leave_nothing_behind() {
 async fn garbage_of_any_kind_closes_its_sender_with_a_code_and_harms_nobody() {
     let mut random = seeded();
     let mut scene = Scene::set().await;
+    let mut closed: BTreeMap<&str, f64> = BTreeMap::new();
     for round in 0..150 {
         let mut client = scene.client(random.random(), random.random()).await;
         let mut bytes = vec![0; random.random_range(1..300)];
@@ -270,14 +289,26 @@ async fn garbage_of_any_kind_closes_its_sender_with_a_code_and_harms_nobody() {
         // If it was the beginning of something, this is the end of it.
         client.stream.shutdown().await.ok();
         let code = client.ends().await;
-        let known = [None, Some(1002), Some(1003), Some(1007), Some(1009), Some(1005)];
-        let is_echo = code.is_some_and(|code| code >= 1000);
-        assert!(known.contains(&code) || is_echo, "{code:?} for {bytes:x?}");
+        // A close that says why is ours; one that does not answers a close, which garbage can be.
+        let reason = match client.memory.closed.as_ref().map(|(_, why)| why.as_str()) {
+            None => "lost",
+            Some("") => "normal",
+            Some(why) => {
+                let ours = CloseReason::ALL.iter().find(|reason| reason.text() == why);
+                let ours =
+                    ours.filter(|reason| Some(reason.code()) == code && reason.code() < 1011);
+                ours.unwrap_or_else(|| panic!("{code:?} {why} for {bytes:x?}")).text()
+            }
+        };
+        *closed.entry(reason).or_default() += 1.0;
         if round % 10 == 0 {
             scene.goes_on().await;
         }
     }
     scene.until_alone().await;
+    for (reason, count) in closed {
+        assert_eq!(scene.gateway.metric(CLOSES, reason).await, count, "{reason}");
+    }
     scene.end().await;
 }
 
@@ -294,10 +325,10 @@ async fn many_broken_clients_at_once_do_not_hold_up_a_room() {
             picks.push(cases[random.random_range(0..cases.len())].clone());
         }
         attacks.spawn(async move {
-            for (what, bytes, code) in picks {
+            for (what, bytes, reason) in picks {
                 let mut client = RawClient::compressing(to).await;
                 client.write(&bytes).await;
-                assert_eq!(client.ends().await, Some(code), "{what}");
+                assert_eq!(client.ends().await, Some(reason.code()), "{what}");
             }
         });
     }

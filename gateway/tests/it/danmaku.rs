@@ -256,7 +256,8 @@ async fn who_publishes_too_often_is_told_when_to_try_again() {
 
 #[tokio::test]
 async fn the_eighth_malformed_message_closes() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestGateway::with(|config| config.shards = 1).await;
+    let mut witness = gateway.viewer("demo").await;
     let mut client = gateway.viewer("demo").await;
     let malformed = ["", "null", "[]", "{", "{}", r#"{"type":7}"#, "{\"type\":\"ping\"} x", "\"\""];
     for text in &malformed[..7] {
@@ -270,5 +271,8 @@ async fn the_eighth_malformed_message_closes() {
     client.say(malformed[7]).await;
     assert_eq!(client.ends().await, Some(4502));
     assert_eq!(client.memory.closed.as_ref().unwrap().1, "protocol_abuse");
+    assert_eq!(gateway.metric("barrage_refusals_total", "bad_request").await, 7.0);
+    assert_eq!(gateway.metric("barrage_closes_total", "protocol_abuse").await, 1.0);
+    witness.publish("demo", "还在").await;
     gateway.end().await;
 }

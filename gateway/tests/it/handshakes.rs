@@ -108,6 +108,8 @@ async fn what_is_no_websocket_request_is_told_what_is_wrong() {
         answer.assert_refused(400, "bad_request");
     }
     upgrade(&scene, "POST", "/ws", &[]).await.assert_refused(400, "bad_request");
+    let turned_away = scene.gateway.metric("barrage_turned_away_total", "bad_request").await;
+    assert_eq!(turned_away, 11.0, "each of them is counted");
     upgrade(&scene, "GET", "/", &[]).await;
     upgrade(&scene, "GET", "/wss", &[]).await.assert_refused(404, "not_found");
     let old = "GET /ws HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -118,7 +120,6 @@ async fn what_is_no_websocket_request_is_told_what_is_wrong() {
 
 #[tokio::test]
 async fn requests_that_make_no_sense_are_refused_and_harm_nobody() {
-    let mut random = seeded();
     let mut scene = Scene::set().await;
     let to = scene.gateway.public;
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
@@ -129,27 +130,63 @@ async fn requests_that_make_no_sense_are_refused_and_harm_nobody() {
     for path in ["/nothing", "/assets/../Cargo.toml", "/assets/%2e%2e/Cargo.toml", "/..", "//ws"] {
         request(to, "GET", path, &[], b"").await.assert_refused(404, "not_found");
     }
+    scene.goes_on().await;
+    scene.end().await;
+}
+
+const BAD_HEAD: (&str, &str) = ("barrage_turned_away_total", "bad_head");
+
+#[tokio::test]
+async fn heads_that_are_too_large_or_none_are_refused_and_counted() {
+    let mut random = seeded();
+    let mut scene = Scene::set().await;
+    let to = scene.gateway.public;
     let long = format!("/{}", "x".repeat(20_000));
-    let answer = request(to, "GET", &long, &[], b"").await;
+    let answer = scene.counts(BAD_HEAD, 1.0, request(to, "GET", &long, &[], b"")).await;
     assert!([414, 431].contains(&answer.status), "{}", answer.head);
     let value = "y".repeat(20_000);
-    let answer = request(to, "GET", "/", &[("X-Long", &value)], b"").await;
-    assert_eq!(answer.status, 431, "{}", answer.head);
+    let large = [("X-Long", value.as_str())];
     let many: Vec<(String, String)> = (0..300).map(|n| (format!("X-{n}"), n.to_string())).collect();
     let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(request(to, "GET", "/", &many, b"").await.status, 431);
+    for headers in [&large[..], &many] {
+        let answer = scene.counts(BAD_HEAD, 1.0, request(to, "GET", "/", headers, b"")).await;
+        assert_eq!(answer.status, 431, "{}", answer.head);
+    }
     for line in
         ["GET", "GET /", "GET / HTTP/9.9", "\0\0\0", "GET /\u{1} HTTP/1.1", "你好 / HTTP/1.1"]
     {
-        let answer = exchange(to, format!("{line}\r\n\r\n").as_bytes()).await;
+        let head = format!("{line}\r\n\r\n");
+        let answer = scene.counts(BAD_HEAD, 1.0, exchange(to, head.as_bytes())).await;
         assert!(answer.is_none_or(|answer| answer.status == 400), "{line}");
     }
+    let before = scene.gateway.metric(BAD_HEAD.0, BAD_HEAD.1).await;
     for _ in 0..50 {
         let mut bytes = vec![0; random.random_range(1..2_000)];
         random.fill_bytes(&mut bytes);
         bytes.extend(b"\r\n\r\n");
         let answer = exchange(to, &bytes).await;
         assert!(answer.is_none_or(|answer| (400..500).contains(&answer.status)), "{bytes:x?}");
+    }
+    scene.gateway.until_metric(BAD_HEAD.0, BAD_HEAD.1, |count| count == before + 50.0).await;
+    scene.goes_on().await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_asked_for_is_not_waited_for() {
+    let mut scene = Scene::set().await;
+    let to = scene.gateway.public;
+    for (head, status) in [
+        ("POST / HTTP/1.1\r\nContent-Length: 1000000000", 405),
+        ("GET / HTTP/1.1\r\nContent-Length: 1000000000", 200),
+        ("GET /nothing HTTP/1.1\r\nTransfer-Encoding: chunked", 404),
+        ("POST /ws HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 99", 400),
+    ] {
+        let begun = Instant::now();
+        let head = format!("{head}\r\nHost: x\r\n\r\n");
+        let answer = exchange(to, head.as_bytes()).await.expect("an answer");
+        assert_eq!(answer.status, status, "{head}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{head}: {:?}", begun.elapsed());
     }
     scene.goes_on().await;
     scene.end().await;
@@ -165,7 +202,10 @@ async fn heads_that_do_not_come_are_not_waited_for() {
         let answer = exchange_slowly(to, head).await;
         (answer.map(|answer| answer.status), begun.elapsed())
     };
-    let heads = tokio::join!(slow(""), slow("GET / HT"), slow("GET / HTTP/1.1\r\nHost: x\r\nX: "));
+    let heads = async {
+        tokio::join!(slow(""), slow("GET / HT"), slow("GET / HTTP/1.1\r\nHost: x\r\nX: "))
+    };
+    let heads = scene.counts(("barrage_turned_away_total", "slow_head"), 3.0, heads).await;
     for (status, taken) in [heads.0, heads.1, heads.2] {
         assert!(status.is_none_or(|status| status == 408), "{status:?}");
         assert!(taken >= Duration::from_secs(4), "{taken:?}: slow is not dead");

@@ -1,5 +1,6 @@
 //! Keys that come and go while a gateway runs, and what is logged of tokens.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use gateway::secret::Secret;
 use serde_json::json;
 
 use crate::support::client::{Dial, TestClient};
+use crate::support::http::Api;
 use crate::support::issuer::Issuer;
 use crate::support::tokens::{
     NEXT_SECRET, SECRET, Signer, assert_turned_away, bearer, claims, closed, token,
@@ -80,17 +82,20 @@ async fn forged_key_ids_do_not_load_the_issuer() {
     let issuer = Issuer::start(&[OLD]).await;
     let url = issuer.url();
     let gateway = closed(|config| {
+        config.shards = 1;
         config.auth.jwks_url = Some(url.parse().unwrap());
         config.auth.keys_pause = Duration::from_secs(2);
     })
     .await;
-    bearer(&gateway, &OLD.sign(&claims("42", &ALL))).await;
+    let mut witness = bearer(&gateway, &OLD.sign(&claims("42", &ALL))).await;
     let before = issuer.asked();
     let token = Signer::Other("made-up").sign(&claims("42", &ALL));
     let forgers = (0..20).map(|_| assert_turned_away(&gateway, &token, "unauthorized", 4500));
     futures_util::future::join_all(forgers).await;
     assert!(issuer.asked() - before <= 2, "{} questions", issuer.asked() - before);
     assert_eq!(gateway.metric("barrage_token_faults_total", "unknown_key").await, 20.0);
+    assert_eq!(gateway.metric("barrage_closes_total", "bad_token").await, 20.0);
+    witness.assert_lives().await;
     gateway.end().await;
 }
 
@@ -157,8 +162,41 @@ async fn the_first_secret_comes_and_the_last_one_goes_without_a_restart() {
     gateway.end().await;
 }
 
+/// What people say, and what keys of the server API are tried.
+const WORDS: &str = "只有房间里的人听见";
+const NAME: &str = "a-name-that-only-people-see";
+const KEY_OF_EVENT: &str = "a-key-of-one-event";
+const WRONG_KEY: &str = "a-wrong-key-of-the-server-api";
+
+/// Says something in every way in which something can be said, well and badly.
+async fn say_everywhere(public: SocketAddr, admin: SocketAddr, token: &str) {
+    let path = format!("/ws?token={token}");
+    let mut client = TestClient::dial(public, Dial { path: &path, ..Dial::default() }).await;
+    client.join("demo").await;
+    let body = json!({ "text": WORDS });
+    let publish = json!({ "type": "publish", "room": "demo", "key": KEY_OF_EVENT, "body": body });
+    assert_eq!(client.ask(publish).await["type"], "ack");
+    let event = json!({ "user": { "id": "7", "name": NAME }, "body": { "text": WORDS } });
+    Api::dev(admin).publish("demo", event.clone()).await;
+    client.until("both", |memory| (memory.account("demo").received.len() == 2).then_some(())).await;
+    let wrong = Api { admin, bearer: format!("Bearer {WRONG_KEY}") };
+    let event = event.to_string();
+    wrong.post("/v1/events", event.as_bytes()).await.assert_refused(401, "unauthorized");
+    let half = &event.as_bytes()[..event.len() - 1];
+    Api::dev(admin).post("/v1/rooms/demo/events", half).await.assert_refused(400, "bad_request");
+    client.ask_in_vain(json!({ "type": WORDS }), "unknown_type").await;
+    client.say(&format!("{{\"type\":\"publish\",\"body\":\"{WORDS}")).await;
+    client
+        .until("an error", |memory| {
+            memory.messages.iter().rev().find(|m| m["code"] == "bad_request").cloned()
+        })
+        .await;
+    let guest = format!("/ws?name={NAME}");
+    TestClient::dial(public, Dial { path: &guest, ..Dial::default() }).await.close().await;
+}
+
 #[tokio::test]
-async fn no_token_and_no_secret_is_ever_logged() {
+async fn no_token_no_secret_and_no_text_is_ever_logged() {
     let log = std::env::temp_dir().join(format!("barrage-log-test-{}", std::process::id()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_barrage-gateway"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BARRAGE_")) {
@@ -174,10 +212,10 @@ async fn no_token_and_no_secret_is_ever_logged() {
         .spawn()
         .unwrap();
     let read = || std::fs::read_to_string(&log).unwrap();
-    let public = until("the address in the log", || async {
+    let [public, admin] = until("the addresses in the log", || async {
         let text = read();
-        let (_, rest) = text.split_once("public=")?;
-        rest.split_once(' ')?.0.parse().ok()
+        let address = |name| text.split_once(name)?.1.split_whitespace().next()?.parse().ok();
+        Some([address("public=")?, address("admin=")?])
     })
     .await;
     let secret: &'static str = "a-secret-of-the-tests-long-enough";
@@ -200,11 +238,15 @@ async fn no_token_and_no_secret_is_ever_logged() {
     let dial = Dial { path: &bad, ..Dial::default() };
     let mut refused = TestClient::try_dial(public, dial).await.unwrap();
     assert_eq!(refused.ends().await, Some(4500));
+    say_everywhere(public, admin, &good).await;
     child.kill().unwrap();
     soon("the end", async { child.wait().unwrap() }).await;
     let text = read();
     std::fs::remove_file(&log).unwrap();
     assert!(text.contains("INFO") && text.contains("started"), "a log: {text}");
+    for said in [WORDS, NAME, KEY_OF_EVENT, WRONG_KEY] {
+        assert!(!text.contains(said), "{said}: {text}");
+    }
     for kept in [secret, &good, &other, &forged] {
         // The signature alone would do harm; the payload is somebody's business.
         for part in kept.split('.').filter(|part| part.len() > 20) {

@@ -24,6 +24,7 @@ mod drain;
 mod drain_crowd;
 mod half_open;
 mod handshakes;
+mod harm;
 mod hostile;
 mod joining;
 mod jwks;

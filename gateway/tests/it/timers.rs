@@ -101,12 +101,15 @@ async fn whatever_a_client_says_is_as_good_as_a_pong() {
 
 #[tokio::test]
 async fn a_client_that_does_not_answer_a_close_is_cut_off() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestGateway::with(|config| config.shards = 1).await;
+    let mut witness = gateway.viewer(ROOM).await;
     let mut client = RawClient::connect(gateway.public).await;
     // Unmasked: it is closed, and stays on the line.
     client.send(&Frame::text("{}").unmasked()).await;
     client.until("the close", |memory| memory.close_code()).await;
-    gateway.until_metric("barrage_connections", "", |count| count == 0.0).await;
+    assert_eq!(gateway.metric("barrage_closes_total", "framing").await, 1.0);
+    gateway.until_metric("barrage_connections", "", |count| count == 1.0).await;
     assert_eq!(client.ends().await, Some(1002));
+    witness.assert_lives().await;
     gateway.end().await;
 }

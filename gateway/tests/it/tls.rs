@@ -173,6 +173,7 @@ async fn a_new_certificate_is_shown_to_new_clients_and_disturbs_no_old_one() {
 async fn pages_are_served_and_plain_or_silent_clients_are_not() {
     let certificate = Certificate::make();
     let gateway = gateway(&certificate, |_| {}).await;
+    let mut witness = viewer(&gateway).await;
     let mut stream = connect(gateway.public, None).await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
     let request = "GET /client.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -194,6 +195,7 @@ async fn pages_are_served_and_plain_or_silent_clients_are_not() {
     let _ = soon("the end", silent.read_to_end(&mut Vec::new())).await;
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     gateway.until_metric("barrage_turned_away_total", "tls_handshake", |n| n == 2.0).await;
+    witness.assert_lives().await;
     gateway.end().await;
 }
 
@@ -294,6 +296,7 @@ async fn a_full_gateway_says_so_through_tls() {
     soon("an answer", stream.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.to_lowercase().contains("retry-after: "), "{answer}");
+    assert_eq!(gateway.metric("barrage_turned_away_total", "full").await, 1.0);
     client.assert_lives().await;
     gateway.end().await;
 }

@@ -52,14 +52,19 @@ async fn a_token_may_come_in_each_of_three_ways_and_is_never_echoed() {
 
 #[tokio::test]
 async fn a_bad_token_is_told_and_closed_for_good_and_an_old_one_may_come_back() {
-    let gateway = closed(|_| {}).await;
+    let gateway = closed(|config| config.shards = 1).await;
     let good = token(&claims("42", &ALL));
+    let mut witness = bearer(&gateway, &good).await;
+    witness.join("demo").await;
     let forged = Signer::Secret("a secret that somebody else has made up").sign(&claims("1", &ALL));
     let unsigned = format!("{}.", good.rsplit_once('.').unwrap().0);
     let later = json!({ "sub": "42", "exp": now_s() + 3600, "nbf": now_s() + 600 });
     let endless = token(&json!({ "sub": "42" }));
     for bad in ["x", &forged, &unsigned, &token(&later), &endless, &Signer::Rsa("r").sign(&later)] {
-        assert_turned_away(&gateway, bad, "unauthorized", 4500).await;
+        let closes = ("barrage_closes_total", "reason=\"bad_token\"");
+        let refused = assert_turned_away(&gateway, bad, "unauthorized", 4500);
+        gateway.counts(closes, 1.0, refused).await;
+        witness.publish("demo", "还在").await;
     }
     let old = token(&json!({ "sub": "42", "exp": now_s() - 1 }));
     assert_turned_away(&gateway, &old, "token_expired", 4004).await;
@@ -68,7 +73,11 @@ async fn a_bad_token_is_told_and_closed_for_good_and_an_old_one_may_come_back() 
     assert_eq!(gateway.metric("barrage_token_faults_total", "expired").await, 1.0);
     assert_eq!(gateway.metric("barrage_token_faults_total", "missing").await, 1.0);
     assert_eq!(gateway.metric("barrage_closes_total", "bad_token").await, 7.0);
-    gateway.until_metric("barrage_connections", "", |held| held == 0.0).await;
+    assert_eq!(gateway.metric("barrage_closes_total", "token_expired").await, 1.0);
+    gateway.until_metric("barrage_connections", "", |held| held == 1.0).await;
+    witness.publish("demo", "完").await;
+    witness.hears("demo", "完").await;
+    witness.memory.account("demo").assert_closes();
     gateway.end().await;
 }
 
@@ -156,7 +165,7 @@ async fn a_refresh_is_for_the_same_user_and_for_good_tokens_only() {
 
 #[tokio::test]
 async fn a_session_ends_with_its_token() {
-    let gateway = closed(|_| {}).await;
+    let gateway = closed(|config| config.shards = 1).await;
     let ends = |s: u64| {
         let mut claims = claims("42", &ALL);
         claims["exp"] = json!(now_s() + s);
@@ -177,6 +186,7 @@ async fn a_session_ends_with_its_token() {
         let late = unix().checked_sub(first_ends).expect("not before its time");
         assert!(late < Duration::from_secs(2), "{late:?}");
     }
+    assert_eq!(gateway.metric("barrage_closes_total", "token_expired").await, 2.0);
     stays.assert_lives().await;
     gateway.end().await;
 }
@@ -216,11 +226,12 @@ async fn strangers_may_what_is_set_and_tokens_count_beside() {
 #[tokio::test]
 async fn pages_of_other_origins_are_refused_before_the_upgrade() {
     let gateway = TestGateway::with(|config| {
+        config.shards = 1;
         config.auth.origins = vec!["https://example.com".parse().unwrap()];
     })
     .await;
     let dial = |origin| Dial { headers: vec![("Origin", origin)], ..Dial::default() };
-    gateway.dial(dial("https://example.com")).await.assert_lives().await;
+    let mut witness = gateway.dial(dial("https://example.com")).await;
     gateway.client().await.assert_lives().await;
     for other in ["https://evil.example", "null"] {
         let refused = TestClient::try_dial(gateway.public, dial(other)).await.err().unwrap();
@@ -228,7 +239,9 @@ async fn pages_of_other_origins_are_refused_before_the_upgrade() {
         let path = "/v1/rooms/demo/events";
         let answer = http::request(gateway.public, "GET", path, &[("Origin", other)], b"").await;
         answer.assert_refused(403, "forbidden");
+        witness.assert_lives().await;
     }
+    assert_eq!(gateway.metric("barrage_turned_away_total", "origin").await, 4.0);
     gateway.end().await;
 }
 
@@ -287,6 +300,7 @@ async fn connections_of_a_user_share_what_the_user_may_publish() {
         let refused = device.ask_in_vain(publish("demo"), "rate_limited").await;
         assert!(refused["retry_after_ms"].as_u64().unwrap() > 0, "{refused}");
     }
+    assert_eq!(gateway.metric("barrage_refusals_total", "rate_limited").await, 5.0);
     let mut other = bearer(&gateway, &token(&claims("43", &ALL))).await;
     other.join("demo").await;
     other.publish("demo", "hi").await;
@@ -300,12 +314,18 @@ async fn event_streams_ask_for_the_same() {
         let path = format!("/v1/rooms/demo/events?{query}");
         async move { http::request(gateway.public, "GET", &path, &[], b"").await }
     };
-    get(String::new()).await.assert_refused(401, "unauthorized");
-    get("token=x.y.z".to_owned()).await.assert_refused(401, "unauthorized");
+    let faults = |fault: &'static str| ("barrage_token_faults_total", fault);
+    let refused = gateway.counts(faults("missing"), 1.0, get(String::new())).await;
+    refused.assert_refused(401, "unauthorized");
+    let refused = gateway.counts(faults("malformed"), 1.0, get("token=x.y.z".to_owned())).await;
+    refused.assert_refused(401, "unauthorized");
     let old = token(&json!({ "sub": "42", "exp": now_s() - 1 }));
-    get(format!("token={old}")).await.assert_refused(401, "token_expired");
+    let refused = gateway.counts(faults("expired"), 1.0, get(format!("token={old}"))).await;
+    refused.assert_refused(401, "token_expired");
     let chat_only = token(&claims("42", &["chat"]));
-    get(format!("token={chat_only}")).await.assert_refused(403, "forbidden");
+    let turned_away = ("barrage_turned_away_total", "forbidden");
+    let refused = gateway.counts(turned_away, 1.0, get(format!("token={chat_only}"))).await;
+    refused.assert_refused(403, "forbidden");
 
     let mut claims = claims("42", &["view"]);
     claims["exp"] = json!(now_s() + 3);
@@ -317,4 +337,25 @@ async fn event_streams_ask_for_the_same() {
     let began = Instant::now();
     soon("the end of the token", stream.ends()).await;
     assert!(began.elapsed() < Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn streams_and_sockets_of_a_user_count_together() {
+    let gateway = closed(|config| config.guests.connections_per_user_max = 2).await;
+    let query = format!("token={}", token(&claims("42", &ALL)));
+    let mut socket = bearer(&gateway, &token(&claims("42", &ALL))).await;
+    let mut stream = {
+        let ask = Ask { query: &query, ..Ask::default() };
+        EventClient::open(gateway.public, "demo", ask).await
+    };
+    stream.joined().await;
+    let turned_away = ("barrage_turned_away_total", "user_connections");
+    let path = format!("/v1/rooms/demo/events?{query}");
+    let third = http::request(gateway.public, "GET", &path, &[], b"");
+    let third = gateway.counts(turned_away, 1.0, third).await;
+    third.assert_refused(429, "rate_limited");
+    assert!(third.header("retry-after").is_some() && third.text().contains("this user"));
+    assert_eq!(gateway.metric("barrage_http_requests_total", "4xx").await, 1.0, "counted once");
+    socket.assert_lives().await;
+    gateway.end().await;
 }

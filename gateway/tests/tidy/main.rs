@@ -9,6 +9,7 @@ mod metrics;
 mod repository;
 mod rules;
 mod rust;
+mod security;
 mod sizes;
 
 /// Fails with everything that violates a rule.

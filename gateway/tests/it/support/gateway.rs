@@ -98,6 +98,20 @@ impl TestGateway {
         until(&what, look).await;
     }
 
+    /// Fails unless what is tried moves a metric by so much; returns what came of it.
+    pub(crate) async fn counts<T>(
+        &self,
+        (name, labels): (&str, &str),
+        by: f64,
+        tried: impl Future<Output = T>,
+    ) -> T {
+        let before = self.metric(name, labels).await;
+        let came = tried.await;
+        self.until_metric(name, labels, |count| count >= before + by).await;
+        assert_eq!(self.metric(name, labels).await - before, by, "{name} {labels}");
+        came
+    }
+
     /// Fails if the gateway has counted faults of its own.
     pub(crate) async fn assert_no_faults(&self) {
         assert_eq!(

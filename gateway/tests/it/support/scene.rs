@@ -1,5 +1,8 @@
 //! A shard on which somebody misbehaves while others only want their danmaku.
 
+use std::collections::BTreeMap;
+
+use protocol::close::CloseReason;
 use protocol::deflate::Deflater;
 use serde_json::json;
 
@@ -18,6 +21,8 @@ pub(crate) struct Scene {
     pub(crate) plain: TestClient,
     compressing: RawClient,
     pub(crate) said: u64,
+    /// How many were closed so far, by reason.
+    closed: BTreeMap<&'static str, f64>,
 }
 
 impl Scene {
@@ -26,7 +31,7 @@ impl Scene {
         let plain = gateway.viewer(ROOM).await;
         let mut compressing = RawClient::compressing(gateway.public).await;
         compressing.join(ROOM).await;
-        Self { gateway, plain, compressing, said: 0 }
+        Self { gateway, plain, compressing, said: 0, closed: BTreeMap::new() }
     }
 
     /// A client without, or with, compression; in the room or not yet.
@@ -66,6 +71,32 @@ impl Scene {
             account.assert_closes();
             assert_eq!(account.received.last().unwrap().text(), text);
         }
+    }
+
+    /// Fails unless a client is closed for a reason: told by its code and its text, counted once,
+    /// and felt by nobody else on the shard.
+    pub(crate) async fn closes(&mut self, mut client: RawClient, reason: CloseReason, what: &str) {
+        assert_eq!(client.ends().await, Some(reason.code()), "{what}");
+        assert_eq!(client.memory.closed.as_ref().unwrap().1, reason.text(), "{what}");
+        let count = self.closed.entry(reason.text()).or_default();
+        *count += 1.0;
+        let label = format!("reason=\"{}\"", reason.text());
+        let counted = self.gateway.metric("barrage_closes_total", &label).await;
+        assert_eq!(counted, *count, "{what}: {label}");
+        self.goes_on().await;
+    }
+
+    /// Fails unless what is tried moves a counter by so much, and is felt by nobody else on the
+    /// shard; returns what came of it.
+    pub(crate) async fn counts<T>(
+        &mut self,
+        (metric, label): (&str, &str),
+        by: f64,
+        tried: impl Future<Output = T>,
+    ) -> T {
+        let came = self.gateway.counts((metric, label), by, tried).await;
+        self.goes_on().await;
+        came
     }
 
     /// Waits until nobody else is connected, or counted in the room.
