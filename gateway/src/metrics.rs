@@ -128,7 +128,11 @@ impl Metrics {
                 &SECONDS,
             )?,
             frames: counters(r, "barrage_frames_sent_total", "Frames written whole", "lane")?,
-            sent_bytes: counter(r, "barrage_sent_bytes_total", "Bytes of frames written whole")?,
+            sent_bytes: counter(
+                r,
+                "barrage_sent_bytes_total",
+                "Bytes of frames written whole, answers to handshakes included",
+            )?,
             received_messages: counter(r, "barrage_received_messages_total", "Messages read")?,
             received_bytes: counter(r, "barrage_received_bytes_total", "Bytes read")?,
             gap_events: counter(r, "barrage_gap_events_total", "Events told as missed")?,

@@ -8,6 +8,7 @@ use protocol::to_client::{Limits, ServerMessage};
 
 use crate::auth::{Claims, Grants, TokenFault};
 use crate::client::session::SessionRules;
+use crate::conn::behind;
 use crate::conn::context::Context;
 use crate::shard::{Control, Socket};
 
@@ -48,10 +49,15 @@ pub(super) async fn who(
 
 /// Tells somebody who is not let in why. Browsers show pages no answer to a handshake, so this
 /// comes through the WebSocket: an `error`, and a close that says whether to come back.
-pub(super) async fn turn_away(context: &Context, socket: &Rc<Socket>, fault: TokenFault) {
+pub(super) async fn turn_away(
+    context: &Context,
+    socket: &Rc<Socket>,
+    head: &[u8],
+    fault: TokenFault,
+) {
     let nobody = UserId::anonymous(rand::random());
     let error = ServerMessage::refusal(None, None, &fault.refusal()).render();
-    let Some(address) = context.attach(socket, nobody, Some(&error)).await else { return };
+    let Some(address) = context.attach(socket, nobody, behind(head, &error)).await else { return };
     let reason = fault.close_reason();
     context.shard.control(Control::Close { address, reason }).await;
     discard(socket).await;

@@ -20,6 +20,8 @@ use crate::shard::{ClientSink, Control, Socket};
 /// A client of the echo.
 pub(crate) struct Echoed {
     pub(crate) socket: Socket,
+    /// The answer to its handshake.
+    pub(crate) head: Bytes,
     /// What it had sent behind its handshake.
     pub(crate) early: Bytes,
     /// Whether permessage-deflate was negotiated.
@@ -31,12 +33,12 @@ pub(crate) struct Echoed {
 
 /// Echoes until the client goes.
 pub(crate) async fn run(context: Rc<Context>, echoed: Echoed) {
-    let Echoed { socket, early, form, message_bytes_max, pass: _pass } = echoed;
+    let Echoed { socket, head, early, form, message_bytes_max, pass: _pass } = echoed;
     let socket = Rc::new(socket);
     socket.heard(context.clock.now().mono_s());
     let sink = context.handover.leave(ClientSink::Socket(Rc::clone(&socket)));
     let nobody = UserId::anonymous(rand::random());
-    let Some(address) = context.shard.attach(sink, nobody, None).await else { return };
+    let Some(address) = context.shard.attach(sink, nobody, Some(head)).await else { return };
     context.metrics.connections.inc();
     context.metrics.connections_total.inc();
     let mut carry = Carry::default();

@@ -50,6 +50,8 @@ const LARGE_READ_BYTES: usize = 4096;
 /// A client that has a WebSocket.
 pub(crate) struct Admitted {
     pub(crate) socket: Socket,
+    /// The answer to its handshake, which goes out with the first thing that it is told.
+    pub(crate) head: Bytes,
     /// What it had sent behind its handshake.
     pub(crate) early: Bytes,
     pub(crate) caller: Caller,
@@ -70,26 +72,26 @@ pub(crate) async fn run(context: Rc<Context>, admitted: Admitted, tasks: &TaskTr
 /// Finds out who a client is, gives it a place, welcomes it, and does what it has asked for
 /// already, before which it is not sent elsewhere. `None` if it was turned away, or has gone.
 async fn admit(context: Rc<Context>, admitted: Admitted) -> Option<Conn> {
-    let Admitted { socket, early, caller, form, pass } = admitted;
+    let Admitted { socket, head, early, caller, form, pass } = admitted;
     let socket = Rc::new(socket);
     let (user, grants, expires_s) = match who(&context, caller).await {
         Ok(who) => who,
         Err(fault) => {
-            turn_away(&context, &socket, fault).await;
+            turn_away(&context, &socket, &head, fault).await;
             return None;
         }
     };
     let Ok(seated) = context.doorman.seat(&user.id) else {
-        let address = context.attach(&socket, user.id, None).await?;
+        let address = context.attach(&socket, user.id, head).await?;
         let reason = CloseReason::TooManyConnections;
         context.shard.control(Control::Close { address, reason }).await;
         discard(&socket).await;
         context.detach(address).await;
         return None;
     };
-    let welcome = welcome(&context, &user);
+    let first = behind(&head, &welcome(&context, &user));
     socket.owed().owe();
-    let address = context.attach(&socket, user.id.clone(), Some(&welcome)).await?;
+    let address = context.attach(&socket, user.id.clone(), first).await?;
     if let Some(at_s) = expires_s {
         context.shard.control(Control::Expires { address, at_s }).await;
     }
@@ -269,16 +271,11 @@ impl Conn {
 }
 
 impl Context {
-    /// Hands a client to the shard, with the message that it is sent first.
-    async fn attach(
-        &self,
-        socket: &Rc<Socket>,
-        user: UserId,
-        first: Option<&[u8]>,
-    ) -> Option<Address> {
+    /// Hands a client to the shard, with the bytes that it is sent first.
+    async fn attach(&self, socket: &Rc<Socket>, user: UserId, first: Bytes) -> Option<Address> {
         socket.heard(self.clock.now().mono_s());
         let sink = self.handover.leave(ClientSink::Socket(Rc::clone(socket)));
-        let address = self.shard.attach(sink, user, first.map(frame::text)).await?;
+        let address = self.shard.attach(sink, user, Some(first)).await?;
         self.metrics.connections.inc();
         self.metrics.connections_total.inc();
         Some(address)
@@ -309,6 +306,11 @@ impl Context {
 /// The broker's queue is full; nothing was accepted.
 pub(crate) const BUSY: Refusal =
     Refusal::until(Code::Busy, "too busy to take this now; try again", Duration::from_secs(1));
+
+/// A message behind the answer to a handshake.
+fn behind(head: &[u8], message: &[u8]) -> Bytes {
+    [head, &frame::text(message)].concat().into()
+}
 
 fn copy(from: &[u8], into: &mut [u8]) -> std::io::Result<usize> {
     let count = from.len().min(into.len());

@@ -7,20 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::guests::Denied;
+use crate::http::held::Hold;
 use crate::http::serve::{HEAD_TIMEOUT, Public, Visitor};
 use crate::http::tls::Tls;
 use crate::http::turn_away;
 use crate::metrics::TurnedAway;
 
-/// What the kernel keeps of frames that were not sent yet, per connection, in bytes: what is
-/// beyond it waits in the outbox, where it is counted and can be dropped.
-const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
-/// What was sent must be acknowledged by the client's kernel within this time.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// After a failed accept (no file descriptor left, usually) the next one waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -58,10 +53,6 @@ impl Public {
     }
 
     fn spawn(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
-        if let Err(error) = prepare(&stream) {
-            tracing::debug!(%error, "a connection ended before it began");
-            return;
-        }
         let tasks = self.tasks.clone();
         tasks.spawn_local(self.receive(stream, peer));
     }
@@ -106,7 +97,14 @@ impl Public {
             }
         };
         let pass = RefCell::new(Some(pass));
-        Some(Visitor { address, is_knocked, pass, denied, cut: Rc::default() })
+        Some(Visitor {
+            address,
+            is_knocked,
+            pass,
+            denied,
+            cut: Rc::default(),
+            hold: Hold::default(),
+        })
     }
 
     /// Before a TLS handshake, which costs more than anything behind it: an address that is over
@@ -121,14 +119,6 @@ impl Public {
         };
         over.inspect_err(|denied| turn_away::why(*denied).count(&self.context.metrics)).ok()
     }
-}
-
-/// Sets what bounds the kernel's share of a slow or dead client.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
 /// A connection that the kernel has finished already; `None` if there is none.

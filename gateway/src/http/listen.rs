@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -11,6 +12,11 @@ use tokio::net::TcpListener;
 /// it to its own maximum.
 const BACKLOG: i32 = 4096;
 
+/// What the kernel keeps of frames that were not sent yet, per connection, in bytes: what is
+/// beyond it waits in the outbox, where it is counted and can be dropped.
+const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
+/// What was sent must be acknowledged by the client's kernel within this time.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Binds an address `count` times.
 ///
 /// Once without sharing first: two processes that share a port by accident would each get half
@@ -28,6 +34,7 @@ pub(crate) fn bind_shared(
     (0..count)
         .map(|_| {
             let socket = bind(address, Sharing::Allowed)?;
+            prepare(&socket)?;
             socket.listen(BACKLOG)?;
             Ok(socket.into())
         })
@@ -70,9 +77,31 @@ fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Sets what bounds the kernel's share of a slow or dead client. What is accepted has it from the
+/// socket that listens, at no cost.
+fn prepare(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
+}
+
 #[cfg(test)]
 mod tests {
+    use socket2::SockRef;
+
     use super::*;
+
+    #[test]
+    fn what_is_accepted_has_the_bounds_of_the_kernels_share() {
+        let listener = bind_shared(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap().remove(0);
+        listener.set_nonblocking(false).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let accepted = SockRef::from(&accepted);
+        assert!(accepted.tcp_nodelay().unwrap());
+        assert_eq!(accepted.tcp_notsent_lowat().unwrap(), NOT_SENT_BYTES_MAX);
+        assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+    }
 
     #[test]
     fn a_port_that_another_gateway_has_is_refused() {

@@ -6,6 +6,7 @@ pub(crate) mod api;
 pub(crate) mod arrivals;
 pub(crate) mod entry;
 pub(crate) mod events;
+mod held;
 pub(crate) mod listen;
 pub(crate) mod pages;
 pub(crate) mod refusals;

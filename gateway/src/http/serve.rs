@@ -36,6 +36,7 @@ use crate::doorman::Pass;
 use crate::http::address::Proxies;
 use crate::http::entry::Entry;
 use crate::http::events::{self, EventBody};
+use crate::http::held::{Hold, Holding};
 use crate::http::pages;
 use crate::http::refusals::{METHOD, MOVED, NOT_FOUND, Refused, json_response, refused};
 use crate::http::tls::Tls;
@@ -96,6 +97,8 @@ pub(super) struct Visitor {
     pub(super) denied: Option<Denied>,
     /// Ends the connection although its client does not read.
     pub(super) cut: Rc<Notify>,
+    /// Holds back the answer to an upgrade.
+    pub(super) hold: Hold,
 }
 
 /// One shard's public side.
@@ -117,6 +120,7 @@ impl Public {
     {
         let metrics = Arc::clone(&self.context.metrics);
         let cut = Rc::clone(&visitor.cut);
+        let stream = Holding::new(stream, visitor.hold.clone());
         let visitor = Rc::new(visitor);
         let leaving = self.leaving.clone();
         let last_words = async move {
@@ -270,17 +274,18 @@ impl Public {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = handshake.headers();
+        visitor.hold.begin();
         let upgraded = hyper::upgrade::on(request);
         let upgrade::Handshake { caller, form, .. } = handshake;
         self.tasks.clone().spawn_local(async move {
             match upgraded.await.map_err(io::Error::other).and_then(take_apart) {
-                Ok((socket, early)) => match endpoint {
+                Ok(Upgrade { socket, head, early }) => match endpoint {
                     Endpoint::Danmaku => {
-                        let admitted = Admitted { socket, early, caller, form, pass };
+                        let admitted = Admitted { socket, head, early, caller, form, pass };
                         conn::run(self.context.clone(), admitted, &self.tasks).await;
                     }
                     Endpoint::Echo { message_bytes_max } => {
-                        let echoed = Echoed { socket, early, form, message_bytes_max, pass };
+                        let echoed = Echoed { socket, head, early, form, message_bytes_max, pass };
                         echo::run(self.context.clone(), echoed).await;
                     }
                 },
@@ -291,15 +296,28 @@ impl Public {
     }
 }
 
-/// The bare socket of an upgraded connection, and what the client sent behind its request.
-fn take_apart(upgraded: Upgraded) -> io::Result<(Socket, Bytes)> {
-    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => return Ok((Socket::plain(parts.io.into_inner()), parts.read_buf)),
+/// A connection that has become something else.
+struct Upgrade {
+    socket: Socket,
+    /// The answer that says so, which the client is still to be sent.
+    head: Bytes,
+    /// What the client sent behind its request.
+    early: Bytes,
+}
+
+/// The bare socket of an upgraded connection.
+fn take_apart(upgraded: Upgraded) -> io::Result<Upgrade> {
+    let upgraded = match upgraded.downcast::<TokioIo<Holding<TcpStream>>>() {
+        Ok(parts) => {
+            let (stream, head) = parts.io.into_inner().into_parts();
+            return Ok(Upgrade { socket: Socket::plain(stream), head, early: parts.read_buf });
+        }
         Err(upgraded) => upgraded,
     };
     let parts = upgraded
-        .downcast::<TokioIo<TlsStream<TcpStream>>>()
+        .downcast::<TokioIo<Holding<TlsStream<TcpStream>>>>()
         .map_err(|_| io::Error::other("the connection is not the socket it began as"))?;
-    let (stream, session) = parts.io.into_inner().into_inner();
-    Ok((Socket::tls(stream, session), parts.read_buf))
+    let (tls, head) = parts.io.into_inner().into_parts();
+    let (stream, session) = tls.into_inner();
+    Ok(Upgrade { socket: Socket::tls(stream, session), head, early: parts.read_buf })
 }
