@@ -48,10 +48,23 @@ export interface BarrageEvent<Body = any> {
   self?: true;
 }
 
+/** How a room is set up; it may change at any time. */
+export interface RoomSettings {
+  /** Length of a batch's slot in ms; `Room.tickMs` follows it. */
+  tick_ms?: number;
+  chat_per_s?: number;
+  higher_per_s?: number;
+  /** How many of its newest events the room shows at most to those who join. */
+  history_events?: number;
+  /** Whether what is said here is kept for nobody who comes later. */
+  ephemeral?: boolean;
+  [field: string]: unknown;
+}
+
 export interface RoomState {
   online?: number;
   likes?: number;
-  settings?: Record<string, unknown>;
+  settings?: RoomSettings;
   pinned?: unknown;
   [field: string]: unknown;
 }

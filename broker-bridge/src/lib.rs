@@ -61,7 +61,7 @@ pub use self::stats::Stats;
 ///     [`RoomDelivery::Live`]. If it has entered the log all the same, its entry comes without it
 ///     where it came live, and [`RoomDelivery::Fetched`] has it.
 /// 13. The settings put last for a room are kept, and reach every node: all that are kept when it
-///     starts, then every change, in one order per room.
+///     starts, before one [`SettingsDelivery::Complete`], and every change, in one order per room.
 /// 14. A node knows itself and every other one by what it announced last, until that one is gone.
 pub trait Broker: Send + Sync + 'static {
     /// The node this handle belongs to, in this life of it.
@@ -76,6 +76,13 @@ pub trait Broker: Send + Sync + 'static {
     /// # Errors
     /// [`Busy`] if the publish queue is full. Later failures come with the ack.
     fn publish(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy>;
+
+    /// Hands an event to everybody who is subscribed to the room, past its log. Its ack says
+    /// `stored: false`.
+    ///
+    /// # Errors
+    /// [`Busy`] if the publish queue is full. Later failures come with the ack.
+    fn publish_live(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy>;
 
     /// Starts the deliveries of a room to this node.
     ///
@@ -175,11 +182,19 @@ pub struct Deliveries {
     pub rooms: mpsc::Receiver<(RoomId, RoomDelivery)>,
     /// What was sent to connections, users or everybody.
     pub direct: mpsc::Receiver<Directed>,
-    /// The settings of rooms: first all that are kept, then changes. `None`: there are none any
-    /// more.
-    pub settings: mpsc::Receiver<(RoomId, Option<Bytes>)>,
+    /// The settings of rooms.
+    pub settings: mpsc::Receiver<SettingsDelivery>,
     /// What the broker can do at the moment.
     pub status: watch::Receiver<Status>,
+}
+
+/// Something about the settings of rooms.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SettingsDelivery {
+    /// What is kept for a room from now on; `None`: nothing any more.
+    Room(RoomId, Option<Bytes>),
+    /// All that was kept when this node started has been told. Comes once.
+    Complete,
 }
 
 /// One entry of a room's log: one or several events that were stored together.

@@ -40,6 +40,7 @@ use crate::hub::{Hub, HubInbox, Hubs};
 use crate::keys::{Keys, Refresher};
 use crate::metrics::{Metrics, Reload};
 use crate::now::Clock;
+use crate::settings::{self, KnownRooms};
 use crate::shard::{Handover, Shard, ShardHandle, ShardInbox};
 
 pub use crate::app::fabric::Fabric;
@@ -116,6 +117,7 @@ impl Gateway {
         let pulses: Vec<Pulse> = (0..shard_count * 2).map(|_| Pulse::default()).collect();
         let (hub_pulses, shard_pulses) = pulses.split_at(shard_count);
         let health = Health::new(pulses.clone(), deliveries.status.clone());
+        let known = KnownRooms::new(config.hub);
         let (phase, phases) = watch::channel(Phase::Running);
         let (fail, failed) = watch::channel(false);
         let doorman = Doorman::new(config.guests, clock, Arc::clone(&metrics));
@@ -127,6 +129,7 @@ impl Gateway {
             doorman,
             keys: of_node,
             broker,
+            known,
             shards,
             hubs,
             config,
@@ -221,6 +224,7 @@ struct Node {
     doorman: Arc<Doorman>,
     keys: Keys,
     broker: Arc<dyn Broker>,
+    known: KnownRooms,
     shards: Arc<[ShardHandle]>,
     hubs: Hubs,
     config: Config,
@@ -289,6 +293,7 @@ impl Node {
             handover,
             hubs: self.hubs.clone(),
             broker: Arc::clone(&self.broker),
+            known: self.known.clone(),
             acks,
             metrics: Arc::clone(&self.metrics),
             reader: Reader::new().into(),
@@ -333,8 +338,8 @@ impl Node {
         tasks.spawn(refresher.run());
         for (inbox, pulse) in inboxes.into_iter().zip(pulses) {
             let (broker, shards) = (Arc::clone(&self.broker), Arc::clone(&self.shards));
-            let metrics = Arc::clone(&self.metrics);
-            let hub = Hub::new(self.clock, self.config.hub, broker, shards, metrics, pulse);
+            let (known, metrics) = (self.known.clone(), Arc::clone(&self.metrics));
+            let hub = Hub::new(self.clock, known, broker, shards, metrics, pulse);
             tasks.spawn(hub.run(inbox));
         }
         tasks.spawn(Tls::follow(self.tls.clone(), Arc::clone(&self.metrics)));
@@ -343,6 +348,8 @@ impl Node {
         let (hubs, shards) = (self.hubs.clone(), Arc::clone(&self.shards));
         tasks.spawn(dispatch::rooms(deliveries.rooms, hubs, canary.clone(), seen));
         tasks.spawn(dispatch::directed(deliveries.direct, shards));
+        let (known, hubs) = (self.known.clone(), self.hubs.clone());
+        tasks.spawn(settings::watch(deliveries.settings, known, hubs, Arc::clone(&self.metrics)));
         tasks.spawn(self.clone().prove_ready(canary, canary_seen, health.clone()));
         tasks.spawn(self.clone().announce(health.clone()));
         tasks.spawn(fabric::tell_status(deliveries.status));
@@ -350,6 +357,7 @@ impl Node {
         let api = Api {
             keys: api_keys,
             broker: Arc::clone(&self.broker),
+            known: self.known.clone(),
             hubs: self.hubs.clone(),
             clock: self.clock,
             metrics: Arc::clone(&self.metrics),

@@ -5,7 +5,7 @@
 //! | floor | modules | what they do |
 //! | --- | --- | --- |
 //! | 1 | `room`, `client`, `auth` | the rules: machines without clock, tasks or sockets |
-//! | 2 | `hub`, `shard`, `conn`, `dispatch`, `doorman`, `keys` | the tasks that drive them |
+//! | 2 | `hub`, `shard`, `conn`, `dispatch`, `doorman`, `keys`, `settings` | the tasks that drive them |
 //! | 3 | `http` | the edge: listening, upgrades, pages, metrics, server API |
 //! | 4 | [`config`], [`app`], [`reload`] | assemble, run, reload, drain |
 //!
@@ -35,5 +35,6 @@ mod now;
 pub mod reload;
 mod room;
 pub mod secret;
+mod settings;
 mod shard;
 pub mod telemetry;

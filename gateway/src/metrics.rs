@@ -14,6 +14,7 @@ use protocol::refusal::Code;
 use crate::auth::TokenFault;
 use crate::client::outbox::{Finished, Lane};
 use crate::metrics::register::{counter, counters, gauge, gauges, histogram};
+use crate::settings::Reason;
 
 pub(crate) use broker::BrokerMetrics;
 pub(crate) use labels::{CertificateReload, ConnectionEnd, JoinOutcome, Queue, Reload, TurnedAway};
@@ -35,6 +36,8 @@ pub(crate) struct Metrics {
     pub(crate) repeats: IntCounter,
     joins: IntCounterVec,
     pub(crate) rooms: IntGauge,
+    pub(crate) room_settings: IntGauge,
+    room_settings_faults: IntCounterVec,
     left_out: IntCounterVec,
     pub(crate) batch_events: Histogram,
     pub(crate) slot_lag_seconds: Histogram,
@@ -108,6 +111,13 @@ impl Metrics {
             repeats: counter(r, "barrage_repeats_total", "Events seen before and dropped")?,
             joins: counters(r, "barrage_joins_total", "Joins answered", "outcome")?,
             rooms: gauge(r, "barrage_rooms", "Rooms open on this gateway")?,
+            room_settings: gauge(r, "barrage_room_settings", "Rooms with settings of their own")?,
+            room_settings_faults: counters(
+                r,
+                "barrage_room_settings_faults_total",
+                "Faults in rooms' settings, refused or passed over",
+                "reason",
+            )?,
             left_out: counters(
                 r,
                 "barrage_left_out_total",
@@ -174,7 +184,7 @@ impl Metrics {
                 unstored: counter(
                     r,
                     "barrage_broker_unstored_total",
-                    "Events that went out live because their log did not take them",
+                    "Events that went out live: their log did not take them, or their room keeps none",
                 )?,
                 received: counter(
                     r,
@@ -228,6 +238,11 @@ impl Metrics {
     pub(crate) fn keys_refreshed(&self, whole: bool) {
         let outcome = if whole { "whole" } else { "failed" };
         self.key_refreshes.with_label_values(&[outcome]).inc();
+    }
+
+    /// A fault in settings of a room, offered to the server API or kept by the broker.
+    pub(crate) fn room_settings_fault(&self, reason: Reason) {
+        self.room_settings_faults.with_label_values(&[reason.text()]).inc();
     }
 
     pub(crate) fn accepted(&self, class: Class) {

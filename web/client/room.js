@@ -197,6 +197,9 @@ export class Room {
     const changes = objectOf(frame.state);
     if (Object.keys(changes).length > 0) {
       this.state = { ...this.state, ...changes };
+      // In force from the end of the slot that this batch closes.
+      const tickMs = objectOf(changes.settings).tick_ms;
+      if (tickMs > 0) this.tickMs = tickMs;
       this.#emitter.emit('state', { ...this.state });
     }
     this.#show(events, { leftOut: objectOf(frame.left_out), state: changes, always: true });

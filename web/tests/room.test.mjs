@@ -48,6 +48,18 @@ test('batches carry events, what was left out, the tick and the changed state', 
   assert.deepEqual(room.state, { online: 7, likes: 5 });
 });
 
+test('a changed tick counts from the batch on that tells it', async () => {
+  const { socket, room, inRoom } = await startRoom();
+  const settings = { tick_ms: 250, chat_per_s: 40, higher_per_s: 10 };
+  socket().batch('demo', 'c0', 'c1', [chat('a')], { state: { settings } });
+  assert.equal(inRoom('batch').at(-1).tickMs, 250);
+  assert.deepEqual([room.tickMs, room.state.settings], [250, settings]);
+  for (const tick_ms of [0, -1, 'soon', null]) {
+    socket().batch('demo', 'c1', 'c1', [], { state: { settings: { tick_ms } } });
+    assert.equal(room.tickMs, 250);
+  }
+});
+
 test('batches of other rooms and of before the join are not shown', async () => {
   const { client, socket, inRoom } = await startRoom();
   socket().batch('other', 'c0', 'c1', [chat('a')]);

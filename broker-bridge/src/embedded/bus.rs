@@ -25,11 +25,20 @@ const EXPIRY_SLACK: Duration = Duration::from_secs(1);
 /// What a node wants of a room.
 #[derive(Debug)]
 pub(super) enum Verb {
-    Publish { event: Event, answer: oneshot::Sender<Result<Ack, PublishError>> },
+    Publish { lane: Lane, event: Event, answer: oneshot::Sender<Result<Ack, PublishError>> },
     Subscribe,
     Unsubscribe,
     Fetch { after: Cursor },
     Report { counts: Counts },
+}
+
+/// Where an event goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Into the room's log.
+    Log,
+    /// Past it.
+    Live,
 }
 
 pub(super) type RoomVerb = (RoomId, Verb);
@@ -78,12 +87,20 @@ impl RoomBus {
     async fn apply(&mut self, node: BootId, room: RoomId, verb: Verb, now_ms: u64) {
         let out = &mut self.out;
         match verb {
-            Verb::Publish { event, answer } => {
-                self.rooms.publish(&room, event, now_ms, out);
-                self.stats.count_published(1);
+            Verb::Publish { lane, event, answer } => {
+                match lane {
+                    Lane::Log => {
+                        self.rooms.publish(&room, event, now_ms, out);
+                        self.stats.count_published(1);
+                    }
+                    Lane::Live => {
+                        self.rooms.publish_live(&room, event, out);
+                        self.stats.count_unstored(1);
+                    }
+                }
                 self.hand_out().await;
-                // The publisher may have lost interest; the event is in the log all the same.
-                let _ = answer.send(Ok(Ack { stored: true }));
+                // The publisher may have lost interest; the event is out all the same.
+                let _ = answer.send(Ok(Ack { stored: lane == Lane::Log }));
             }
             Verb::Subscribe => self.rooms.subscribe(node, &room, out),
             Verb::Unsubscribe => self.rooms.unsubscribe(node, &room),

@@ -32,7 +32,6 @@ mod switchboard;
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use protocol::cursor::Epoch;
 use protocol::ids::{BootId, RoomId};
 use tokio::sync::{mpsc, watch};
@@ -48,7 +47,7 @@ use self::rooms::Rooms;
 use self::settings::{Clerk, SettingsVerb};
 use self::switchboard::{Sending, Switchboard};
 use crate::stats::Stats;
-use crate::{Broker, Deliveries, Directed, Identity, RoomDelivery, Status};
+use crate::{Broker, Deliveries, Directed, Identity, RoomDelivery, SettingsDelivery, Status};
 
 /// Verbs of one node that wait for the bus, publications included: 8 ms of work at 500,000 per
 /// second. With the largest bodies (8 KiB) they hold 32 MiB.
@@ -96,7 +95,7 @@ pub struct Bus {
     stats: Arc<Stats>,
     joining_rooms: mpsc::Sender<Member<RoomVerb, (RoomId, RoomDelivery)>>,
     joining_direct: mpsc::Sender<Member<Sending, Directed>>,
-    joining_settings: mpsc::Sender<Member<SettingsVerb, (RoomId, Option<Bytes>)>>,
+    joining_settings: mpsc::Sender<Member<SettingsVerb, SettingsDelivery>>,
     registry: Registry,
     stop: watch::Sender<bool>,
     tasks: [JoinHandle<()>; 3],

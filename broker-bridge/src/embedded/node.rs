@@ -9,7 +9,7 @@ use protocol::ids::{BootId, RoomId};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
-use super::bus::{RoomVerb, Verb};
+use super::bus::{Lane, RoomVerb, Verb};
 use super::registry::Registration;
 use super::settings::SettingsVerb;
 use super::switchboard::Sending;
@@ -35,6 +35,15 @@ impl Node {
         self.verbs.try_send((room.clone(), verb)).map_err(|_| self.busy())
     }
 
+    fn publish_on(&self, lane: Lane, room: &RoomId, event: Event) -> Result<PendingAck, Busy> {
+        let (answer, pending) = PendingAck::channel();
+        match self.verbs.try_send((room.clone(), Verb::Publish { lane, event, answer })) {
+            // Without a bus the answer is dropped with the verb, which reads as unavailable.
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(pending),
+            Err(TrySendError::Full(_)) => Err(self.busy()),
+        }
+    }
+
     fn busy(&self) -> Busy {
         self.stats.count_busy();
         Busy
@@ -51,12 +60,11 @@ impl Broker for Node {
     }
 
     fn publish(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy> {
-        let (answer, pending) = PendingAck::channel();
-        match self.verbs.try_send((room.clone(), Verb::Publish { event, answer })) {
-            // Without a bus the answer is dropped with the verb, which reads as unavailable.
-            Ok(()) | Err(TrySendError::Closed(_)) => Ok(pending),
-            Err(TrySendError::Full(_)) => Err(self.busy()),
-        }
+        self.publish_on(Lane::Log, room, event)
+    }
+
+    fn publish_live(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy> {
+        self.publish_on(Lane::Live, room, event)
     }
 
     fn subscribe(&self, room: &RoomId) -> Result<(), Busy> {

@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
 
 use ahash::AHashMap;
 use protocol::cursor::{Cursor, Epoch};
@@ -83,6 +84,16 @@ impl Rooms {
         }
         while self.bytes > self.retention.bytes_max {
             self.evict_oldest();
+        }
+    }
+
+    /// Hands an event to everybody who listens, and keeps nothing of it.
+    pub(super) fn publish_live(&self, id: &RoomId, event: Event, out: &mut Out) {
+        let Some(room) = self.rooms.get(id) else { return };
+        let (origin_ms, events) = (event.ts_ms, Arc::from([event]));
+        for &to in &room.listeners {
+            let delivery = RoomDelivery::Live { origin_ms, events: Arc::clone(&events) };
+            out.push_back(Handing { to, room: id.clone(), delivery });
         }
     }
 

@@ -8,7 +8,7 @@ use protocol::ids::{BootId, RoomId};
 use tokio::sync::oneshot;
 
 use super::members::{Members, Turn};
-use crate::{Ack, PublishError};
+use crate::{Ack, PublishError, SettingsDelivery};
 
 /// What a node wants of the clerk.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) enum SettingsVerb {
     },
 }
 
-type SettingsMembers = Members<SettingsVerb, (RoomId, Option<Bytes>)>;
+type SettingsMembers = Members<SettingsVerb, SettingsDelivery>;
 
 /// The state of the task.
 pub(super) struct Clerk {
@@ -64,7 +64,8 @@ impl Clerk {
                 // Kept already: whoever asked may have lost interest.
                 let _ = answer.send(Ok(Ack { stored: true }));
                 for node in self.members.boots() {
-                    self.members.deliver(node, (room.clone(), settings.clone())).await;
+                    let change = SettingsDelivery::Room(room.clone(), settings.clone());
+                    self.members.deliver(node, change).await;
                 }
             }
         }
@@ -72,7 +73,9 @@ impl Clerk {
 
     async fn tell_all(&mut self, node: BootId) {
         for (room, settings) in &self.kept {
-            self.members.deliver(node, (room.clone(), Some(settings.clone()))).await;
+            let kept = SettingsDelivery::Room(room.clone(), Some(settings.clone()));
+            self.members.deliver(node, kept).await;
         }
+        self.members.deliver(node, SettingsDelivery::Complete).await;
     }
 }

@@ -82,6 +82,24 @@ impl Faulty {
     fn admit(&self) -> Result<(), Busy> {
         self.shared.admit(&mut self.shared.dice_for_verb())
     }
+
+    fn publish_by(
+        &self,
+        publish: impl FnOnce(&dyn Broker) -> Result<PendingAck, Busy>,
+    ) -> Result<PendingAck, Busy> {
+        let mut dice = self.shared.dice_for_verb();
+        self.shared.admit(&mut dice)?;
+        let pending = publish(&*self.broker)?;
+        let Faults { lost_ack_permille, ack_delay_ms, .. } = *self.shared.faults.borrow();
+        let is_lost = dice.happens(lost_ack_permille);
+        count(&self.shared.tally.acks_lost, is_lost);
+        Ok(match ack_delay_ms {
+            // A pending ack that nobody will answer reads as unavailable.
+            _ if is_lost => PendingAck::channel().1,
+            0 => pending,
+            later_ms => later(pending, Duration::from_millis(later_ms)),
+        })
+    }
 }
 
 impl fmt::Debug for Faulty {
@@ -172,18 +190,11 @@ impl Broker for Faulty {
     }
 
     fn publish(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy> {
-        let mut dice = self.shared.dice_for_verb();
-        self.shared.admit(&mut dice)?;
-        let pending = self.broker.publish(room, event)?;
-        let Faults { lost_ack_permille, ack_delay_ms, .. } = *self.shared.faults.borrow();
-        let is_lost = dice.happens(lost_ack_permille);
-        count(&self.shared.tally.acks_lost, is_lost);
-        Ok(match ack_delay_ms {
-            // A pending ack that nobody will answer reads as unavailable.
-            _ if is_lost => PendingAck::channel().1,
-            0 => pending,
-            later_ms => later(pending, Duration::from_millis(later_ms)),
-        })
+        self.publish_by(|broker| broker.publish(room, event))
+    }
+
+    fn publish_live(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy> {
+        self.publish_by(|broker| broker.publish_live(room, event))
     }
 
     fn subscribe(&self, room: &RoomId) -> Result<(), Busy> {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use super::counts::CountsVerb;
-use super::publisher::Answer;
+use super::publisher::{Lane, Publication};
 use super::rooms::RoomVerb;
 use super::settings::Put;
 use crate::stats::Stats;
@@ -22,7 +22,7 @@ const GRACE_MS: u64 = 50;
 /// The [`Broker`] of one gateway on NATS.
 pub(super) struct Handle {
     pub(super) boot: BootId,
-    pub(super) publications: mpsc::Sender<(RoomId, Event, Answer)>,
+    pub(super) publications: mpsc::Sender<Publication>,
     pub(super) rooms: mpsc::Sender<(RoomId, RoomVerb)>,
     pub(super) counts: mpsc::Sender<CountsVerb>,
     pub(super) sendings: mpsc::Sender<(Recipient, Bytes)>,
@@ -37,6 +37,12 @@ pub(super) struct Handle {
 impl Handle {
     fn command(&self, room: &RoomId, verb: RoomVerb) -> Result<(), Busy> {
         self.rooms.try_send((room.clone(), verb)).map_err(|_| self.busy())
+    }
+
+    fn publish_on(&self, lane: Lane, room: &RoomId, event: Event) -> Result<PendingAck, Busy> {
+        let (answer, pending) = PendingAck::channel();
+        let publication = Publication { room: room.clone(), lane, event, answer };
+        self.pending(self.publications.try_send(publication), pending)
     }
 
     fn busy(&self) -> Busy {
@@ -67,8 +73,11 @@ impl Broker for Handle {
     }
 
     fn publish(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy> {
-        let (answer, pending) = PendingAck::channel();
-        self.pending(self.publications.try_send((room.clone(), event, answer)), pending)
+        self.publish_on(Lane::Log, room, event)
+    }
+
+    fn publish_live(&self, room: &RoomId, event: Event) -> Result<PendingAck, Busy> {
+        self.publish_on(Lane::Live, room, event)
     }
 
     fn subscribe(&self, room: &RoomId) -> Result<(), Busy> {
@@ -99,6 +108,10 @@ impl Broker for Handle {
 
     fn put_settings(&self, room: &RoomId, settings: Option<Bytes>) -> Result<PendingAck, Busy> {
         let (answer, pending) = PendingAck::channel();
+        // A change that waited for the servers would come when nobody expects it any more.
+        if !self.status.borrow().reachable {
+            return Ok(pending);
+        }
         self.pending(self.settings.try_send((room.clone(), settings, answer)), pending)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 use async_nats::jetstream::context::Context;
-use async_nats::jetstream::kv::{Config as Bucket, Operation, Store};
+use async_nats::jetstream::kv::{Config as Bucket, Entry, Operation, Store};
 use async_nats::jetstream::stream::StorageType;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::publisher::Answer;
-use crate::{Ack, PublishError, SETTINGS_BYTES_MAX};
+use crate::{Ack, PublishError, SETTINGS_BYTES_MAX, SettingsDelivery};
 
 /// Changes kept of each room: watchers that are a little late see them all.
 const HISTORY: i64 = 16;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A change that a node wants.
 pub(super) type Put = (RoomId, Option<Bytes>, Answer);
 /// What the gateway is told.
-pub(super) type Told = mpsc::Sender<(RoomId, Option<Bytes>)>;
+pub(super) type Told = mpsc::Sender<SettingsDelivery>;
 
 /// Opens the bucket, or makes it.
 pub(super) async fn open(
@@ -95,43 +95,90 @@ async fn keep(store: &Store, mut puts: mpsc::Receiver<Put>) {
 
 /// Watches the bucket, again and again: each watch begins with everything that is kept.
 async fn watch(store: &Store, told: Told) {
-    let mut known: AHashMap<RoomId, u64> = AHashMap::new();
+    let mut watcher = Watcher { told, known: AHashMap::new(), is_complete: false };
     loop {
         let until = Instant::now() + RENEW_EVERY;
-        match store.watch_with_history(">").await {
-            Ok(mut changes) => loop {
-                let change = tokio::select! {
-                    change = changes.next() => change,
-                    () = sleep_until(until) => break,
-                };
-                match change {
-                    Some(Ok(entry)) => {
-                        let Ok(room) = parse_room_key(&entry.key) else { continue };
-                        let revision = known.get(&room).copied();
-                        if revision.is_some_and(|revision| entry.revision <= revision) {
-                            continue;
-                        }
-                        known.insert(room.clone(), entry.revision);
-                        let settings = match entry.operation {
-                            Operation::Put => Some(entry.value),
-                            // What was forgotten before we knew of it is no news.
-                            Operation::Delete | Operation::Purge if revision.is_none() => continue,
-                            Operation::Delete | Operation::Purge => None,
-                        };
-                        if told.send((room, settings)).await.is_err() {
-                            return;
-                        }
-                    }
-                    Some(Err(error)) => {
-                        tracing::debug!(%error, "the watch of settings is renewed");
-                        break;
-                    }
-                    None => break,
-                }
-            },
-            Err(error) => tracing::debug!(%error, "settings cannot be watched yet"),
+        if watcher.watch_until(store, until).await == Err(Gone) {
+            return;
         }
         // Many gateways that lose their watches together do not renew them together.
         sleep(Duration::from_millis(200 + rand::random::<u64>() % 800)).await;
+    }
+}
+
+/// Nobody listens any more.
+#[derive(Debug, PartialEq, Eq)]
+struct Gone;
+
+/// What the gateway was told.
+struct Watcher {
+    told: Told,
+    /// The last change of each room.
+    known: AHashMap<RoomId, u64>,
+    is_complete: bool,
+}
+
+impl Watcher {
+    async fn watch_until(&mut self, store: &Store, until: Instant) -> Result<(), Gone> {
+        let opened = async {
+            let changes = store.watch_with_history(">").await.map_err(|e| e.to_string())?;
+            // Asked behind the watch: an empty bucket has nothing that it could begin with.
+            let info = store.stream.get_info().await.map_err(|e| e.to_string())?;
+            Ok::<_, String>((changes, info.state.messages))
+        };
+        let mut changes = match opened.await {
+            Ok((changes, 0)) => {
+                self.complete().await?;
+                changes
+            }
+            Ok((changes, _)) => changes,
+            Err(error) => {
+                tracing::debug!(error, "settings cannot be watched yet");
+                return Ok(());
+            }
+        };
+        loop {
+            let change = tokio::select! {
+                change = changes.next() => change,
+                () = sleep_until(until) => return Ok(()),
+            };
+            match change {
+                Some(Ok(entry)) => {
+                    let is_last = entry.seen_current;
+                    self.take(entry).await?;
+                    if is_last {
+                        self.complete().await?;
+                    }
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the watch of settings is renewed");
+                    return Ok(());
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn take(&mut self, entry: Entry) -> Result<(), Gone> {
+        let Ok(room) = parse_room_key(&entry.key) else { return Ok(()) };
+        let revision = self.known.get(&room).copied();
+        if revision.is_some_and(|revision| entry.revision <= revision) {
+            return Ok(());
+        }
+        self.known.insert(room.clone(), entry.revision);
+        let settings = match entry.operation {
+            Operation::Put => Some(entry.value),
+            // What was forgotten before we knew of it is no news.
+            Operation::Delete | Operation::Purge if revision.is_none() => return Ok(()),
+            Operation::Delete | Operation::Purge => None,
+        };
+        self.told.send(SettingsDelivery::Room(room, settings)).await.map_err(|_| Gone)
+    }
+
+    async fn complete(&mut self) -> Result<(), Gone> {
+        if std::mem::replace(&mut self.is_complete, true) {
+            return Ok(());
+        }
+        self.told.send(SettingsDelivery::Complete).await.map_err(|_| Gone)
     }
 }

@@ -16,6 +16,7 @@ mod embedded;
 mod end;
 mod fabric;
 mod fetch;
+mod live;
 mod nats;
 mod nodes;
 mod order;
@@ -57,6 +58,8 @@ macro_rules! keeps_its_promises_to_one_node {
             direct::what_is_sent_to_an_address_arrives_in_order
             direct::what_is_sent_to_nowhere_is_dropped
             direct::a_flood_in_a_room_delays_no_signal
+            live::live_events_are_delivered_once_and_in_no_log
+            live::live_and_stored_events_of_one_node_come_in_their_turn
             settings::settings_that_are_put_come_back
             nodes::a_node_knows_itself
             end::busy_means_that_nothing_was_accepted
@@ -77,6 +80,7 @@ macro_rules! keeps_its_promises_to_a_cluster {
             counts::counts_reach_only_nodes_that_are_subscribed
             counts::a_late_subscriber_learns_the_counts_of_the_others
             counts::a_node_that_is_gone_counts_for_nothing
+            live::live_events_reach_every_node_that_is_subscribed
             settings::settings_reach_every_node_those_that_start_later_too
             nodes::a_node_is_known_by_its_last_announcement_until_it_is_gone
             end::a_node_that_is_dropped_does_not_stall_the_others

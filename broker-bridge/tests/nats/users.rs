@@ -1,7 +1,7 @@
 //! A gateway whose user may do no more than the file for operators says, over mutual TLS.
 
 use broker_bridge::nats::{Config, Login, Secret, Tls as GatewayTls};
-use broker_bridge::{Ack, Counts, Recipient};
+use broker_bridge::{Ack, Counts, Recipient, SettingsDelivery};
 use bytes::Bytes;
 use rig::authority::Authority;
 use rig::nats::{Binary, ClientCertificates, Nats as Server, Options, Tls, User};
@@ -61,7 +61,10 @@ async fn the_documented_permissions_are_enough_and_mutual_tls_works() {
         until("each other", || async { (one.broker.nodes().len() == 2).then_some(()) }).await;
         let put = one.broker.put_settings(&room, Some(Bytes::from_static(b"{}"))).unwrap();
         assert_eq!(soon("an ack", put).await, Ok(Ack { stored: true }));
-        assert_eq!(soon("settings", two.deliveries.settings.recv()).await.unwrap().0, room);
+        let told = soon("all settings", two.deliveries.settings.recv()).await;
+        assert_eq!(told, Some(SettingsDelivery::Complete));
+        let told = soon("settings", two.deliveries.settings.recv()).await;
+        assert_eq!(told, Some(SettingsDelivery::Room(room, Some(Bytes::from_static(b"{}")))));
         let log = server.nodes()[0].log();
         assert!(!log.contains("Violation"), "{log}");
     }

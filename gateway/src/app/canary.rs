@@ -1,4 +1,5 @@
-//! Whether a gateway is ready: an event of its own goes through the broker and back.
+//! Whether a gateway is ready: an event of its own goes through the broker and back, and it knows
+//! the settings of rooms.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::health::{Health, Stage};
 const EVERY: Duration = Duration::from_secs(1);
 
 impl Node {
-    /// Ready means: an event has gone through the broker and come back.
+    /// Ready means: an event has gone through the broker and come back, and nobody would join a
+    /// room whose settings are not known.
     pub(super) async fn prove_ready(
         self,
         canary: RoomId,
@@ -42,13 +44,18 @@ impl Node {
             // Once: a room that is opened anew again and again tells of no entry in between.
             subscribed = subscribed || self.broker.subscribe(&canary).is_ok();
             let sent = subscribed && self.broker.publish(&canary, draft.render()).is_ok();
-            let back = tokio::time::timeout(EVERY, seen.wait_for(|seen| *seen));
-            if sent && matches!(back.await, Ok(Ok(_))) {
+            let back = async {
+                let seen = seen.wait_for(|seen| *seen).await.is_ok();
+                self.known.completed().await;
+                seen
+            };
+            let back = tokio::time::timeout(EVERY, back);
+            if sent && back.await == Ok(true) {
                 break;
             }
             // A broker that cannot be reached says so itself.
             if health.broker().reachable {
-                tracing::warn!("the broker has not returned the canary yet");
+                tracing::warn!("the broker has not returned the canary, or not told all settings");
             }
         }
         // Deliveries of a room that is not wanted any more are harmless.

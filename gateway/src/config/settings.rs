@@ -14,11 +14,10 @@ use crate::http::address::{Preface, Proxies};
 use crate::http::api::keys::ApiRules;
 use crate::http::serve::PublicRules;
 use crate::http::tls::{TlsMode, TlsRules};
+use crate::hub::HubRules;
 use crate::room::RoomSettings;
 use crate::shard::ShardRules;
 
-/// The slowest tick that still feels live.
-const TICK_MS_MAX: u32 = 60_000;
 const HOUR_S: u32 = 3600;
 /// A client that reloads its page comes back within this time.
 const HISTORY_MIN: Duration = Duration::from_secs(1);
@@ -214,17 +213,20 @@ fn admin() -> Vec<Setting> {
 }
 
 fn rooms() -> Vec<Setting> {
-    let tick = kind::millis(1..=TICK_MS_MAX, |c| &mut c.hub.room.tick_ms);
+    let doc = |field| RoomSettings::DOCS.of(field);
+    let tick = kind::millis(RoomSettings::TICK_MS, |c| &mut c.hub.room.tick_ms);
+    let newest = kind::count(RoomSettings::HISTORY_EVENTS, |c| &mut c.hub.room.history_events);
+    let created_only = kind::switch(|c| &mut c.hub.created_only);
     let history = kind::time(HISTORY_MIN..=HISTORY_MAX, |c| &mut c.history.age);
     vec![
         Setting {
             env_alias: Some("BARRAGE_TICK_MS"),
-            ..Setting::new("rooms.tick_ms", tick, RoomSettings::DOCS.of("tick_ms"))
+            ..Setting::new("rooms.tick_ms", tick, doc("tick_ms"))
                 .flag("tick", "MS")
         },
         Setting::new(
             "rooms.chat_per_s",
-            kind::count(1..=10_000, |c| &mut c.hub.room.budget.chat),
+            kind::count(RoomSettings::EVENTS_PER_S, |c| &mut c.hub.room.budget.chat),
             "Chats and ambient events that a room sends per second; what is over it is left out and \
              counted, the same on every gateway. Default: 40, about what a screen shows before \
              comments lie on top of each other. Lower leaves out chats that people would have \
@@ -233,7 +235,7 @@ fn rooms() -> Vec<Setting> {
         ),
         Setting::new(
             "rooms.higher_per_s",
-            kind::count(1..=10_000, |c| &mut c.hub.room.budget.higher),
+            kind::count(RoomSettings::EVENTS_PER_S, |c| &mut c.hub.room.budget.higher),
             "What is added to the budget per second for the classes above chat (gifts, paid, \
              system). Default: 10. Chat cannot use it; they can use what chat leaves. Lower makes \
              paid events wait for later slots; higher crowds the screen."
@@ -241,6 +243,11 @@ fn rooms() -> Vec<Setting> {
         ),
         Setting::new("rooms.history", history, HistoryRules::DOCS.of("age"))
             .flag("history", "TIME"),
+        Setting {
+            example: "20".to_owned(),
+            ..Setting::new("rooms.history_events", newest, doc("history_events"))
+        },
+        Setting::new("rooms.created_only", created_only, HubRules::DOCS.of("created_only")),
     ]
 }
 

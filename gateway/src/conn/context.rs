@@ -15,6 +15,7 @@ use crate::hub::Hubs;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::now::Clock;
+use crate::settings::KnownRooms;
 use crate::shard::{Handover, ShardHandle, ShardRules};
 
 /// What all connections of one shard share; one per thread, never locked.
@@ -31,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) handover: Handover,
     pub(crate) hubs: Hubs,
     pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) known: KnownRooms,
     pub(crate) acks: mpsc::Sender<AwaitedAck>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reader: RefCell<Reader>,

@@ -17,7 +17,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_bridge::Busy;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use protocol::close::CloseReason;
@@ -39,6 +38,7 @@ use crate::doorman::{Pass, UserPass};
 use crate::hub::HubCommand;
 use crate::metrics::Queue;
 use crate::now::Now;
+use crate::settings::Unpublished;
 use crate::shard::{ClientSink, Control, Socket};
 
 pub(crate) use door::{Bearer, Caller};
@@ -224,7 +224,7 @@ impl Conn {
             Action::Shard(command) => context.shard.control(command).await,
             Action::Publish { room, event, id } => {
                 let (class, json) = (event.class, event.json.clone());
-                match context.broker.publish(&room, event) {
+                match context.known.publish(&*context.broker, &room, event) {
                     Ok(pending) => {
                         self.socket.owed().owe();
                         let (address, since) = (self.address, now.mono);
@@ -233,13 +233,19 @@ impl Conn {
                         // The task of the acks ends after all connections.
                         let _ = context.acks.send(ack).await;
                     }
-                    Err(Busy) => {
+                    Err(Unpublished::Busy) => {
                         context.metrics.queue_full(Queue::Broker);
                         context.refuse(self.address, id, Some(&room), &BUSY).await;
+                    }
+                    Err(Unpublished::Refused(refusal)) => {
+                        context.refuse(self.address, id, Some(&room), &refusal).await;
                     }
                 }
             }
             Action::Like { room, likes, id } => {
+                if let Err(refusal) = context.known.admit(&room) {
+                    return context.refuse(self.address, id, Some(&room), &refusal).await;
+                }
                 context.hubs.command(HubCommand::Like { room, likes }).await;
                 let ack = ServerMessage::Ack { id, event: None, stored: false };
                 context.send(self.address, &ack.render()).await;

@@ -5,6 +5,7 @@
 //! of the broker through dispatch; finished frames go out to shards. It has never seen a socket.
 
 mod open;
+mod outgoing;
 mod schedule;
 mod task;
 #[cfg(test)]
@@ -37,6 +38,8 @@ pub(crate) enum HubCommand {
     Like { room: RoomId, likes: u32 },
     /// What is the room like, and which are its newest events?
     Ask { room: RoomId, events: usize, answer: oneshot::Sender<Info> },
+    /// The room's settings have changed: to be read anew.
+    Set { room: RoomId },
 }
 
 impl HubCommand {
@@ -46,7 +49,8 @@ impl HubCommand {
             Self::Join { room, .. }
             | Self::Leave { room, .. }
             | Self::Like { room, .. }
-            | Self::Ask { room, .. } => room,
+            | Self::Ask { room, .. }
+            | Self::Set { room } => room,
         }
     }
 }
@@ -105,6 +109,11 @@ impl Hubs {
 
 #[cfg(test)]
 impl HubInbox {
+    /// What is asked next.
+    pub(crate) async fn next_command(&mut self) -> Option<HubCommand> {
+        self.commands.recv().await
+    }
+
     /// What dispatch hands over next.
     pub(crate) async fn next_delivery(&mut self) -> Option<(RoomId, RoomDelivery)> {
         self.deliveries.recv().await

@@ -3,54 +3,55 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahash::AHashMap;
 use broker_bridge::{Broker, Busy, RoomDelivery};
-use bytes::Bytes;
 use protocol::cursor::Cursor;
-use protocol::deflate::{DEFLATE_BYTES_MIN, Deflater};
+use protocol::deflate::Deflater;
 use protocol::ids::RoomId;
-use protocol::{event_stream, frame};
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use crate::client::Form;
+use crate::documented::documented;
 use crate::health::Pulse;
 use crate::hub::open::OpenRooms;
 use crate::hub::{HubCommand, HubInbox};
-use crate::metrics::{JoinOutcome, Metrics, Queue};
+use crate::metrics::{Metrics, Queue};
 use crate::now::{Clock, Now};
-use crate::room::effect::{Answer, Effect, Info, Join, Question, RoomFrame, Variant};
+use crate::room::effect::{Effect, Info, Join, Question};
 use crate::room::{Room, RoomSettings};
-use crate::shard::{AnswerTail, FrameVariant, RoomCommand, ShardAnswer, ShardFrame, ShardHandle};
+use crate::settings::KnownRooms;
+use crate::shard::ShardHandle;
 
 /// Inputs taken in one go before rooms get their turns.
 const INPUTS_PER_TURN: usize = 256;
 /// A refused subscription is tried again after this time.
 const RETRY: Duration = Duration::from_millis(20);
-/// An answer above this size is shared instead of copied for each client: below it, a second
-/// write to the socket costs more than the copy.
-const SHARED_BYTES_MIN: usize = 8 * 1024;
-
-/// What every room of a hub starts with.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct HubRules {
-    /// The settings of rooms.
-    pub room: RoomSettings,
+documented! {
+    /// How rooms start.
+    #[derive(Debug, Clone, Copy, Default)]
+    pub struct HubRules {
+        /// The settings of rooms that have none of their own.
+        pub room: RoomSettings,
+        /// Whether rooms must be created before they are used: joining and publishing elsewhere is
+        /// refused with `no_such_room`. A room is created by giving it settings through the server
+        /// API, if need be empty ones. Default: no, a room exists when somebody comes. Then whoever
+        /// may view and chat can fill the gateway with rooms of any name.
+        pub created_only: bool,
+    }
 }
 
 /// One hub.
 pub(crate) struct Hub {
     clock: Clock,
-    rules: HubRules,
+    known: KnownRooms,
     broker: Arc<dyn Broker>,
-    shards: Arc<[ShardHandle]>,
-    metrics: Arc<Metrics>,
+    pub(super) shards: Arc<[ShardHandle]>,
+    pub(super) metrics: Arc<Metrics>,
     pulse: Pulse,
     rooms: OpenRooms,
     /// Subscriptions that the broker was too busy for.
     refused: Vec<Verb>,
     questions: Slab<oneshot::Sender<Info>>,
-    deflater: Deflater,
+    pub(super) deflater: Deflater,
 }
 
 /// A subscription to change.
@@ -77,7 +78,7 @@ enum Wake {
 impl Hub {
     pub(crate) fn new(
         clock: Clock,
-        rules: HubRules,
+        known: KnownRooms,
         broker: Arc<dyn Broker>,
         shards: Arc<[ShardHandle]>,
         metrics: Arc<Metrics>,
@@ -85,7 +86,7 @@ impl Hub {
     ) -> Self {
         Self {
             clock,
-            rules,
+            known,
             broker,
             shards,
             metrics,
@@ -137,6 +138,10 @@ impl Hub {
 
     async fn apply(&mut self, wake: Wake, now: Now, effects: &mut Vec<Effect>) {
         match wake {
+            Wake::Command(HubCommand::Join { room, join }) => match self.known.admit(&room) {
+                Ok(()) => self.join(room, join, now),
+                Err(refusal) => self.refuse(&room, vec![join], refusal).await,
+            },
             Wake::Command(command) => self.command(command, now),
             Wake::Delivery(id, delivery) => {
                 // A delivery for a room that was given up is late, and harmless.
@@ -151,11 +156,7 @@ impl Hub {
 
     fn command(&mut self, command: HubCommand, now: Now) {
         match command {
-            HubCommand::Join { room, join } => {
-                let room = self.open(room, now);
-                self.rooms[room].join(join);
-                self.rooms.reschedule(room, now);
-            }
+            HubCommand::Join { room, join } => self.join(room, join, now),
             HubCommand::Leave { room, address, seat } => {
                 let Some(room) = self.rooms.find(&room) else { return };
                 self.rooms[room].leave(address, seat, now);
@@ -174,7 +175,18 @@ impl Hub {
                 self.rooms[room].ask(Question { ticket, events });
                 self.rooms.reschedule(room, now);
             }
+            HubCommand::Set { room: id } => {
+                let Some(room) = self.rooms.find(&id) else { return };
+                self.rooms[room].set(self.known.of(&id), now);
+                self.rooms.reschedule(room, now);
+            }
         }
+    }
+
+    fn join(&mut self, room: RoomId, join: Join, now: Now) {
+        let room = self.open(room, now);
+        self.rooms[room].join(join);
+        self.rooms.reschedule(room, now);
     }
 
     /// The number of a room, which is subscribed if it was not open here.
@@ -182,7 +194,7 @@ impl Hub {
         if let Some(room) = self.rooms.find(&id) {
             return room;
         }
-        let (settings, shards) = (self.rules.room, self.shards.len());
+        let (settings, shards) = (self.known.of(&id), self.shards.len());
         let room = Room::new(id.clone(), settings, self.broker.grace_ms(), shards, now);
         let room = self.rooms.insert(room);
         self.metrics.rooms.inc();
@@ -264,14 +276,7 @@ impl Hub {
     async fn carry_out_one(&mut self, id: &RoomId, effect: Effect, undone: &mut Vec<Undone>) {
         match effect {
             Effect::Answer(answer) => self.answer(id, answer).await,
-            Effect::Refuse { joins, refusal } => {
-                self.metrics.joined(JoinOutcome::Refused, joins.len());
-                for (shard, joins) in by_shard(joins) {
-                    let room = id.clone();
-                    let refusal = refusal.clone();
-                    self.shards[shard].room(RoomCommand::Refuse { room, joins, refusal }).await;
-                }
-            }
+            Effect::Refuse { joins, refusal } => self.refuse(id, joins, refusal).await,
             Effect::Frame(frame) => self.send_frame(id, frame).await,
             Effect::Fetch(cursor) => {
                 if self.broker.fetch(id, cursor) == Err(Busy) {
@@ -302,60 +307,6 @@ impl Hub {
             Effect::Repeats(count) => self.metrics.repeats.inc_by(count as u64),
         }
     }
-
-    async fn answer(&mut self, id: &RoomId, answer: Answer) {
-        let outcome = match answer.recovered {
-            None => JoinOutcome::Fresh,
-            Some(true) => JoinOutcome::Recovered,
-            Some(false) => JoinOutcome::NotRecovered,
-        };
-        self.metrics.joined(outcome, answer.joins.len());
-        let tail = if answer.tail.len() < SHARED_BYTES_MIN {
-            AnswerTail::Copied(answer.tail.into())
-        } else {
-            AnswerTail::Shared(frame::text_last(&answer.tail))
-        };
-        for (shard, joins) in by_shard(answer.joins) {
-            let (room, tail) = (id.clone(), tail.clone());
-            let answer = ShardAnswer { room, joins, head: answer.head, tail };
-            self.shards[shard].room(RoomCommand::Answer(answer)).await;
-        }
-    }
-
-    async fn send_frame(&mut self, id: &RoomId, frame: RoomFrame) {
-        let RoomFrame { name, variants, shards, plain, deflated, event_stream } = frame;
-        let encode = |variant| self.encode(name, variant, plain, deflated, event_stream);
-        let variants: Arc<[FrameVariant]> = variants.into_iter().map(encode).collect();
-        for shard in shards {
-            let frame = ShardFrame { room: id.clone(), variants: Arc::clone(&variants) };
-            self.shards[usize::from(shard)].room(RoomCommand::Frame(frame)).await;
-        }
-    }
-
-    /// Makes complete frames of a batch: the one place where that happens, once per form.
-    fn encode(
-        &mut self,
-        name: &str,
-        variant: Variant,
-        plain: bool,
-        deflated: bool,
-        event_stream: bool,
-    ) -> FrameVariant {
-        let Variant { prev, cursor, payload, count, state } = variant;
-        let small = payload.len() < DEFLATE_BYTES_MIN;
-        let plain = (plain || (deflated && small)).then(|| frame::text(&payload));
-        let mut forms: [Option<Bytes>; Form::ALL.len()] = [None, None, None];
-        forms[Form::EventStream as usize] =
-            event_stream.then(|| event_stream::event(name, Some(cursor), &[&payload]));
-        forms[Form::Deflated as usize] = match (deflated, small) {
-            (false, _) => None,
-            // A frame of a compressing connection may be plain (RFC 7692 section 6).
-            (true, true) => plain.clone(),
-            (true, false) => Some(frame::deflated_text(&self.deflater.deflate(&payload))),
-        };
-        forms[Form::Plain as usize] = plain;
-        FrameVariant { prev, cursor, count, missed: 0, state, forms }
-    }
 }
 
 fn waiting(inbox: &mut HubInbox) -> Option<Wake> {
@@ -364,13 +315,4 @@ fn waiting(inbox: &mut HubInbox) -> Option<Wake> {
     }
     let (room, delivery) = inbox.deliveries.try_recv().ok()?;
     Some(Wake::Delivery(room, delivery))
-}
-
-/// Sorts joins by the shard that their clients sit on.
-fn by_shard(joins: Vec<Join>) -> AHashMap<usize, Vec<Join>> {
-    let mut sorted: AHashMap<usize, Vec<Join>> = AHashMap::new();
-    for join in joins {
-        sorted.entry(usize::from(join.address.shard)).or_default().push(join);
-    }
-    sorted
 }

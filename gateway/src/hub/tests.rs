@@ -3,6 +3,7 @@
 mod busy;
 mod metrics;
 mod rooms;
+mod settings;
 mod simulation;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::now::Clock;
 use crate::room::RoomSettings;
 use crate::room::effect::Join;
+use crate::settings::{self as room_settings, KnownRooms};
 use crate::shard::{AnswerTail, RoomCommand, ShardAnswer, ShardFrame, ShardHandle, ShardInbox};
 
 const START_MS: u64 = 1_760_000_000_000;
@@ -51,16 +53,28 @@ impl Stage {
 
     /// A hub on a given broker.
     fn on(broker: Arc<dyn Broker>, deliveries: Deliveries) -> Self {
+        Self::with(broker, deliveries, rules())
+    }
+
+    /// A hub on a given broker, with rules of its own.
+    fn with(broker: Arc<dyn Broker>, deliveries: Deliveries, rules: HubRules) -> Self {
         let clock = Clock::anchored(START_MS);
         let (handles, shards): (Vec<_>, Vec<_>) =
             (0..SHARDS).map(|_| ShardHandle::channel()).unzip();
         let (hubs, mut inboxes) = Hubs::channels(1);
         let metrics = Arc::new(Metrics::new().unwrap());
-        let budget = Budget { chat: 40, higher: 10 };
-        let rules = HubRules { room: RoomSettings { tick_ms: TICK_MS, budget } };
+        let known = KnownRooms::new(rules);
+        known.complete();
+        let watched = room_settings::watch(
+            deliveries.settings,
+            known.clone(),
+            hubs.clone(),
+            Arc::clone(&metrics),
+        );
+        tokio::spawn(watched);
         let (shard_handles, to_hub) = (handles.into(), Arc::clone(&broker));
         let (pulse, kept) = (Pulse::default(), Arc::clone(&metrics));
-        let hub = Hub::new(clock, rules, to_hub, shard_handles, kept, pulse);
+        let hub = Hub::new(clock, known, to_hub, shard_handles, kept, pulse);
         tokio::spawn(hub.run(inboxes.remove(0)));
         let (seen, _) = watch::channel(false);
         let canary = RoomId::internal("canary");
@@ -128,6 +142,12 @@ impl Stage {
     async fn pass(&self, ms: u64) {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
+}
+
+fn rules() -> HubRules {
+    let budget = Budget { chat: 40, higher: 10 };
+    let room = RoomSettings { tick_ms: TICK_MS, budget, ..RoomSettings::default() };
+    HubRules { room, created_only: false }
 }
 
 fn room_id(name: &str) -> RoomId {

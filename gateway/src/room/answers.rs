@@ -106,17 +106,22 @@ impl Room {
         if alone {
             // They all learn the state from the answer; nobody else is here to be told.
             self.tally.told_all(now.mono_ms());
+            self.settings.all_told();
         } else {
             self.tally.told_some();
         }
         let Some(log) = self.log.as_mut() else { return };
         log.mark_join();
+        let settings = self.settings.present();
+        let newest = |count: usize| {
+            let events = log.newest(count.min(settings.history_events));
+            Missed { events, left_out: LeftOut::default() }
+        };
         let (recovered, missed) = match past {
-            None => (None, Missed { events: log.newest(history), left_out: LeftOut::default() }),
+            None => (None, newest(history)),
             Some(Past::Known(missed)) => (Some(true), missed),
             Some(Past::Older | Past::Lost) => {
-                let newest = if history > 0 { history } else { FALLBACK_EVENTS };
-                (Some(false), Missed { events: log.newest(newest), left_out: LeftOut::default() })
+                (Some(false), newest(if history > 0 { history } else { FALLBACK_EVENTS }))
             }
         };
         let head = log.bookmark(log.head().seq);
@@ -128,7 +133,7 @@ impl Room {
             recovered,
             events: &events,
             left_out: &missed.left_out,
-            tick_ms: self.settings.tick_ms,
+            tick_ms: settings.tick_ms,
             state: &state,
         }
         .render_tail();
@@ -138,12 +143,14 @@ impl Room {
 
     pub(super) fn answer_questions(&mut self, out: &mut Vec<Effect>) {
         let Some(log) = &self.log else { return };
+        let events_max = self.settings.present().history_events;
         for question in std::mem::take(&mut self.waiting.questions) {
+            let newest = log.newest(question.events.min(events_max));
             let info = Info {
                 room: self.id.clone(),
                 cursor: log.bookmark(log.head().seq),
                 state: self.state(),
-                events: log.newest(question.events).into_iter().map(|e| e.json).collect(),
+                events: newest.into_iter().map(|event| event.json).collect(),
             };
             out.push(Effect::Info(question.ticket, info.into()));
         }

@@ -14,12 +14,16 @@ use crate::room::slots::ClosedSlot;
 
 impl Room {
     pub(super) fn close_slots(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let is_changed = self.take_settings(now);
         let mut told = false;
         while let Some(closed) = self.log.as_mut().and_then(|log| log.close_due(now.unix_ms)) {
             // The state is told once, to whoever is here.
             let is_news = !told && !self.listeners.is_empty();
             let state = if is_news { self.state_change(now) } else { StateChange::default() };
             told |= self.send_closed(closed, state, out);
+        }
+        if is_changed {
+            self.recut();
         }
         if self.state_frame_due_ms(now).is_some_and(|due_ms| due_ms <= now.unix_ms) {
             let state = self.state_change(now);
@@ -50,8 +54,10 @@ impl Room {
     /// state goes out with it, and until then the members stand at its beginning, not at the head.
     pub(super) fn state_frame_due_ms(&self, now: Now) -> Option<u64> {
         let log = self.log.as_ref().filter(|log| log.is_quiet())?;
+        // Settings that no slot has told since they came are told at once.
+        let settings = self.settings.is_untold().then_some(now.unix_ms);
         // The one that was noted is the later one only if the clock was set back.
-        self.state_due_ms.into_iter().chain(self.state_end_ms(log, now)).min()
+        self.state_due_ms.into_iter().chain(self.state_end_ms(log, now)).chain(settings).min()
     }
 
     /// Sets the slot's end at which a change of the state is to be told, if there is one and
@@ -59,6 +65,7 @@ impl Room {
     pub(super) fn note_state(&mut self, now: Now) {
         let Some(log) = self.log.as_ref().filter(|_| !self.listeners.is_empty()) else {
             self.state_due_ms = None;
+            self.settings.all_told();
             return;
         };
         // A due that was set stays: the slot that it ends may be open for its grace still.
@@ -74,7 +81,8 @@ impl Room {
     fn state_change(&mut self, now: Now) -> StateChange {
         self.state_due_ms = None;
         let (online, likes) = self.tally.tell(now.mono_ms());
-        StateChange { online, likes, ..StateChange::default() }
+        let settings = self.settings.tell();
+        StateChange { online, likes, settings, ..StateChange::default() }
     }
 
     /// The batch of a slot, and one for each head after its beginning at which somebody joined.

@@ -6,7 +6,8 @@ use protocol::cursor::{Bookmark, Cursor, Owed, Seq};
 use protocol::event::{Class, Event};
 use protocol::ids::EventId;
 use protocol::limits::{RESUME_BYTES_MAX, RESUME_EVENTS_MAX};
-use protocol::select::{Candidate, Fate, LeftOut, select};
+use protocol::select::{Budget, Candidate, Fate, LeftOut, select};
+use protocol::slot::SlotClock;
 
 use crate::room::ring::Ring;
 use crate::room::seen::Seen;
@@ -148,6 +149,11 @@ impl Log {
     /// When the next slot closes.
     pub(crate) fn due_ms(&self, now_ms: u64) -> Option<u64> {
         self.slots.due_ms(now_ms)
+    }
+
+    /// Cuts what is open, and what comes, by another clock and another budget.
+    pub(crate) fn recut(&mut self, clock: SlotClock, budget: Budget) {
+        self.slots.recut(clock, budget);
     }
 
     /// Whether no slot is open.

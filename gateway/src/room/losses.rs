@@ -3,13 +3,11 @@
 
 use broker_bridge::Entry;
 use protocol::cursor::{Bookmark, Cursor, Seq};
-use protocol::slot::SlotClock;
 use protocol::to_client::{GapReason, ServerMessage, StateChange};
 
 use crate::now::Now;
 use crate::room::effect::{Effect, Variant};
 use crate::room::log::{Log, Past};
-use crate::room::slots::Slots;
 use crate::room::{Fetching, Room};
 
 impl Room {
@@ -90,12 +88,6 @@ impl Room {
         for Fetching { joins, .. } in std::mem::take(&mut self.waiting.fetching) {
             self.answer_alike(joins, now, out, |_, _| Past::Lost);
         }
-    }
-
-    fn slots(&self) -> Slots {
-        let clock = SlotClock::new(&self.id, self.settings.tick_ms);
-        let budget = self.settings.budget.per_slot(self.settings.tick_ms);
-        Slots::new(clock, budget, self.grace_ms)
     }
 
     fn tell_gap(

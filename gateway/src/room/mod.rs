@@ -6,6 +6,7 @@
 //! else goes by the monotonic clock, which nobody sets.
 
 mod answers;
+mod change;
 pub(crate) mod effect;
 mod frames;
 mod listeners;
@@ -18,17 +19,20 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use broker_bridge::RoomDelivery;
 use protocol::cursor::Cursor;
 use protocol::ids::{Address, RoomId};
+use protocol::limits::HISTORY_EVENTS_MAX;
 use protocol::select::Budget;
-use protocol::to_client::{Settings, State};
+use protocol::to_client::State;
 
 use crate::client::Seat;
 use crate::documented::documented;
 use crate::now::Now;
+use crate::room::change::InForce;
 use crate::room::effect::{Effect, Join, Question};
 use crate::room::listeners::Listeners;
 use crate::room::log::Log;
@@ -57,12 +61,33 @@ documented! {
         /// Events per second. Default: 40 chats, about what a screen shows before comments lie on
         /// top of each other, and 10 of the higher classes.
         pub budget: Budget,
+        /// How many of its newest events a room shows at most to those who join it or ask for its
+        /// history. Default: 100. Fewer make a room look emptier to those who come; 0 shows them
+        /// only what is said from then on. Those who come back get what they missed in any case.
+        pub history_events: usize,
+        /// Whether what is published goes past the room's log: to those who are here, at most once,
+        /// and not to those who come back or come late. Default: no. For what is of the moment only.
+        pub ephemeral: bool,
     }
+}
+
+impl RoomSettings {
+    /// What a tick may be, in milliseconds: up to the slowest that still feels live.
+    pub(crate) const TICK_MS: RangeInclusive<u32> = 1..=60_000;
+    /// What each part of the budget may be, in events per second.
+    pub(crate) const EVENTS_PER_S: RangeInclusive<usize> = 1..=10_000;
+    /// How many of its newest events a room may show.
+    pub(crate) const HISTORY_EVENTS: RangeInclusive<usize> = 0..=HISTORY_EVENTS_MAX;
 }
 
 impl Default for RoomSettings {
     fn default() -> Self {
-        Self { tick_ms: 1000, budget: Budget { chat: 40, higher: 10 } }
+        Self {
+            tick_ms: 1000,
+            budget: Budget { chat: 40, higher: 10 },
+            history_events: HISTORY_EVENTS_MAX,
+            ephemeral: false,
+        }
     }
 }
 
@@ -70,7 +95,7 @@ impl Default for RoomSettings {
 #[derive(Debug)]
 pub(crate) struct Room {
     id: RoomId,
-    settings: RoomSettings,
+    settings: InForce,
     grace_ms: u64,
     /// `None` until the broker has opened the room.
     log: Option<Log>,
@@ -110,7 +135,7 @@ impl Room {
     ) -> Self {
         Self {
             id,
-            settings,
+            settings: InForce::new(settings),
             grace_ms,
             log: None,
             waiting: Waiting::default(),
@@ -206,7 +231,9 @@ impl Room {
         let report = self.tally.report_due_ms().map(Duration::from_millis);
         let slot = log.due_ms(now.unix_ms).map(|due_ms| now.mono_at(due_ms));
         let state = self.state_frame_due_ms(now).map(|due_ms| now.mono_at(due_ms));
-        [slot, joins, fetched, questions, state, report, over].into_iter().flatten().min()
+        let settings = self.settings_due(log, now);
+        let due = [slot, joins, fetched, questions, state, report, settings, over];
+        due.into_iter().flatten().min()
     }
 
     /// Whether nobody has been here for so long that the room can be forgotten.
@@ -240,6 +267,7 @@ impl Room {
             out.push(Effect::Report(counts));
         }
         self.note_state(now);
+        self.note_settings(now);
     }
 
     fn state(&self) -> State {
@@ -247,11 +275,7 @@ impl Room {
         State {
             online: total.online,
             likes: total.likes,
-            settings: Settings {
-                tick_ms: self.settings.tick_ms,
-                chat_per_s: per_second(self.settings.budget.chat),
-                higher_per_s: per_second(self.settings.budget.higher),
-            },
+            settings: self.settings.present().told(),
             pinned: Vec::new(),
         }
     }
@@ -262,8 +286,4 @@ impl Room {
             self.empty_since = Some(now.mono);
         }
     }
-}
-
-fn per_second(budget: usize) -> u32 {
-    u32::try_from(budget).unwrap_or(u32::MAX)
 }

@@ -44,7 +44,8 @@ pub(crate) struct Slots {
     grace_ms: u64,
     open: VecDeque<OpenSlot>,
     held: Vec<Logged>,
-    closed: Option<Slot>,
+    /// When the last slot that has closed ended, in milliseconds since 1970.
+    closed_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -100,7 +101,7 @@ fn is_after(seq: Seq, live: bool, cursor: Seq) -> bool {
 
 impl Slots {
     pub(crate) fn new(clock: SlotClock, budget: Budget, grace_ms: u64) -> Self {
-        Self { clock, budget, grace_ms, open: VecDeque::new(), held: Vec::new(), closed: None }
+        Self { clock, budget, grace_ms, open: VecDeque::new(), held: Vec::new(), closed_ms: None }
     }
 
     /// Puts the events of one log entry into their slot.
@@ -136,8 +137,8 @@ impl Slots {
     /// waits until the old time has come again.
     pub(crate) fn follow(&mut self, now_ms: u64) {
         let current = self.clock.slot_of(now_ms);
-        if self.closed.is_some_and(|closed| is_ahead(closed, current)) {
-            self.closed = current.checked_sub(1);
+        if self.closed().is_some_and(|closed| is_ahead(closed, current)) {
+            self.closed_ms = current.checked_sub(1).map(|slot| self.clock.end_of(slot));
         }
         if self.open.back().is_some_and(|open| is_ahead(open.slot, current)) {
             self.open.iter_mut().for_each(|open| open.slot = open.slot.min(current));
@@ -148,7 +149,7 @@ impl Slots {
         let current = self.clock.slot_of(now_ms);
         // A publisher whose clock is ahead cannot hold a batch back.
         let mut slot = self.clock.slot_of(origin_ms).min(current);
-        if let Some(closed) = self.closed
+        if let Some(closed) = self.closed()
             && slot <= closed
         {
             // The first that is still open: within its grace, others may come for it on time.
@@ -156,6 +157,12 @@ impl Slots {
             slot = open.max(closed + 1);
         }
         self.open.back().map_or(slot, |open| open.slot.max(slot))
+    }
+
+    /// The last slot that has closed. By another clock than at that time, the next one may have
+    /// begun before.
+    fn closed(&self) -> Option<Slot> {
+        self.closed_ms.and_then(|ms| self.clock.slot_of(ms).checked_sub(1))
     }
 
     /// When the next slot closes, in milliseconds since 1970; at once if its time is not to come
@@ -172,7 +179,7 @@ impl Slots {
     pub(crate) fn close_next(&mut self) -> Option<ClosedSlot> {
         let open = self.open.pop_front()?;
         let slot = open.slot;
-        self.closed = Some(slot);
+        self.closed_ms = Some(self.clock.end_of(slot));
         let closed = self.close(open);
         let next = self.open.front().map(|open| open.slot);
         if !self.held.is_empty() && next.is_none_or(|next| next > slot + 1) {
@@ -197,6 +204,25 @@ impl Slots {
     /// Ends the budget: nothing is left out or held any more.
     pub(crate) fn unlimit(&mut self) {
         self.budget = Budget::UNLIMITED;
+    }
+
+    /// Goes on by another clock and another budget. What has closed stays closed; what is open
+    /// keeps its order, and pieces that fall into one slot go out together.
+    pub(crate) fn recut(&mut self, clock: SlotClock, budget: Budget) {
+        let before = std::mem::replace(&mut self.clock, clock);
+        self.budget = budget;
+        let first = self.closed().map_or(0, |closed| closed + 1);
+        for mut piece in std::mem::take(&mut self.open) {
+            let begin_ms = before.end_of(piece.slot).saturating_sub(before.tick_ms());
+            piece.slot = clock.slot_of(begin_ms).max(first);
+            match self.open.back_mut().filter(|open| open.slot >= piece.slot) {
+                Some(open) => {
+                    open.last = piece.last;
+                    open.events.append(&mut piece.events);
+                }
+                None => self.open.push_back(piece),
+            }
+        }
     }
 
     fn close(&mut self, open: OpenSlot) -> ClosedSlot {

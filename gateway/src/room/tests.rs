@@ -6,5 +6,6 @@ pub(crate) mod fixtures;
 mod joiners;
 mod losses;
 mod nodes;
+mod settings;
 mod silence;
 mod world;

@@ -211,7 +211,10 @@ async fn a_room_tells_how_it_is_also_when_nobody_is_in_it() {
     let empty = get("没有人").await;
     assert_eq!((&empty["online"], &empty["likes"]), (&json!(0), &json!(0)), "{empty}");
     assert!(empty["cursor"].as_str().unwrap().ends_with(":0"));
-    let settings = json!({ "tick_ms": 250, "chat_per_s": 8, "higher_per_s": 4 });
+    let settings = json!({
+        "tick_ms": 250, "chat_per_s": 8, "higher_per_s": 4, "history_events": 100,
+        "ephemeral": false,
+    });
     assert_eq!(empty["settings"], settings);
 
     let mut ann = gateway.viewer(ROOM).await;

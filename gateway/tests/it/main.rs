@@ -32,6 +32,7 @@ mod keys;
 mod limits;
 mod nats;
 mod refused_joins;
+mod settings;
 mod slow;
 mod sse;
 mod timers;

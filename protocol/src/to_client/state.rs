@@ -26,6 +26,10 @@ pub struct Settings {
     pub chat_per_s: u32,
     /// Events of higher classes sent per second on top of that.
     pub higher_per_s: u32,
+    /// How many of its newest events the room shows at most.
+    pub history_events: u32,
+    /// Whether what is said here is kept for nobody who comes later.
+    pub ephemeral: bool,
 }
 
 /// What has changed of a room, as `batch` tells it.

@@ -4,7 +4,8 @@
 //! In: events, acks, how the links are, the time. Out: what is to be sent, and answers to the
 //! publishers. A batch is sent at once if none is in flight and the last one began a window ago;
 //! else events are collected. A log that has not acked anything for a while is down: then batches
-//! go out live, unstored, until a probe is acked.
+//! go out live, unstored, until a probe is acked. Events that are not for the log go out live in
+//! any case, in their turn.
 
 mod queue;
 mod task;
@@ -37,6 +38,24 @@ const IDLE_MS_MAX: u64 = 660_000;
 
 /// Who waits for an ack.
 pub(super) type Answer = oneshot::Sender<Result<Ack, PublishError>>;
+
+/// Where an event goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Into the room's log.
+    Log,
+    /// To the viewers, past the log.
+    Live,
+}
+
+/// An event that a node wants to publish.
+#[derive(Debug)]
+pub(super) struct Publication {
+    pub(super) room: RoomId,
+    pub(super) lane: Lane,
+    pub(super) event: Event,
+    pub(super) answer: Answer,
+}
 
 /// Something to be sent.
 #[derive(Debug)]
@@ -111,21 +130,15 @@ impl Publisher {
     }
 
     /// An event to be published.
-    pub(super) fn push(
-        &mut self,
-        room: RoomId,
-        event: Event,
-        answer: Answer,
-        now: Time,
-        out: &mut Vec<Send>,
-    ) {
+    pub(super) fn push(&mut self, publication: Publication, now: Time, out: &mut Vec<Send>) {
+        let Publication { room, lane, event, answer } = publication;
         if self.is_lost(&room, now.ms) {
             let _ = answer.send(Err(PublishError::Unavailable));
             return;
         }
         self.waiting += 1;
         let queue = self.rooms.entry(room.clone()).or_default();
-        queue.push(event, answer, now.ms);
+        queue.push(lane, event, answer, now.ms);
         self.advance(room, now, out);
     }
 
@@ -254,8 +267,8 @@ impl Publisher {
         if queue.may_begin(now.ms) {
             self.counter += 1;
             let counter = self.counter;
-            let batch = queue.seal(self.boot, counter, now);
-            if matches!(self.logs[at], Health::Up { .. }) {
+            let (lane, batch) = queue.seal(self.boot, counter, now);
+            if lane == Lane::Log && matches!(self.logs[at], Health::Up { .. }) {
                 out.push(Send::Log { room: room.clone(), counter, payload: batch.payload.clone() });
                 self.flying.insert(counter, room.clone());
                 queue.flight = Some(batch);

@@ -8,7 +8,7 @@ use protocol::event::Event;
 use protocol::ids::BootId;
 
 use super::window::Rate;
-use super::{ACK_MS_MAX, Answer, FLIGHT_MS_MAX, SILENCE_MS_MAX, Time};
+use super::{ACK_MS_MAX, Answer, FLIGHT_MS_MAX, Lane, SILENCE_MS_MAX, Time};
 
 /// Events of one batch: as many as its count can tell, far above what its bytes hold.
 const BATCH_EVENTS_MAX: usize = 4_096;
@@ -16,7 +16,7 @@ const BATCH_EVENTS_MAX: usize = 4_096;
 /// One room.
 #[derive(Debug, Default)]
 pub(super) struct RoomQueue {
-    waiting: VecDeque<(Event, Answer)>,
+    waiting: VecDeque<(Lane, Event, Answer)>,
     pub(super) flight: Option<Flight>,
     began_ms: Option<u64>,
     rate: Rate,
@@ -39,9 +39,9 @@ pub(super) struct Flight {
 }
 
 impl RoomQueue {
-    pub(super) fn push(&mut self, event: Event, answer: Answer, now_ms: u64) {
+    pub(super) fn push(&mut self, lane: Lane, event: Event, answer: Answer, now_ms: u64) {
         self.rate.note(now_ms);
-        self.waiting.push_back((event, answer));
+        self.waiting.push_back((lane, event, answer));
     }
 
     /// Whether the next batch may begin.
@@ -54,16 +54,17 @@ impl RoomQueue {
         self.began_ms.map_or(0, |began_ms| began_ms + self.rate.window_ms(now_ms))
     }
 
-    /// Makes a batch of what waits.
-    pub(super) fn seal(&mut self, from: BootId, counter: u64, now: Time) -> Flight {
+    /// Makes a batch of what waits, as far as it goes the same way.
+    pub(super) fn seal(&mut self, from: BootId, counter: u64, now: Time) -> (Lane, Flight) {
         let (mut events, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0);
-        while let Some((event, _)) = self.waiting.front() {
+        let lane = self.waiting.front().map_or(Lane::Log, |(lane, ..)| *lane);
+        while let Some((_, event, _)) = self.waiting.front().filter(|(next, ..)| *next == lane) {
             bytes += event_bytes(event);
             let is_full = bytes > BATCH_BYTES_MAX || events.len() == BATCH_EVENTS_MAX;
             if is_full && !events.is_empty() {
                 break;
             }
-            let (event, answer) = self.waiting.pop_front().expect("looked at above");
+            let (_, event, answer) = self.waiting.pop_front().expect("looked at above");
             events.push(event);
             answers.push(answer);
         }
@@ -71,7 +72,7 @@ impl RoomQueue {
         self.told += events.len() as u64;
         self.began_ms = Some(now.ms);
         let payload = Batch { from, counter, first, origin_ms: now.unix_ms, events }.encode();
-        Flight { counter, payload, answers, first_ms: now.ms, sent_ms: now.ms }
+        (lane, Flight { counter, payload, answers, first_ms: now.ms, sent_ms: now.ms })
     }
 
     /// The batch in flight is acked.
@@ -111,7 +112,7 @@ impl RoomQueue {
         let flight = self.flight.take();
         let counter = flight.as_ref().map(|flight| flight.counter);
         let flying = flight.into_iter().flat_map(|flight| flight.answers);
-        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|(_, answer)| answer);
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|(.., answer)| answer);
         (counter, flying.chain(waiting).collect())
     }
 

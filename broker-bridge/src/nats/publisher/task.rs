@@ -7,15 +7,14 @@ use async_nats::{HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{SelectAll, StreamExt};
-use protocol::event::Event;
-use protocol::ids::{BootId, RoomId};
+use protocol::ids::BootId;
 use protocol::subject::{Namespace, Partition};
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::super::link::Link;
-use super::{Answer, Publisher, Send, Time};
+use super::{Publication, Publisher, Send, Time};
 use crate::stats::Stats;
 use crate::{Ack, PublishError};
 
@@ -25,7 +24,7 @@ const WAITING_MAX: usize = 8_192;
 const TURN_MAX: usize = 256;
 
 /// What a node wants to publish.
-pub(in crate::nats) type Publications = mpsc::Receiver<(RoomId, Event, Answer)>;
+pub(in crate::nats) type Publications = mpsc::Receiver<Publication>;
 
 /// What the task needs.
 pub(in crate::nats) struct Outlet {
@@ -74,11 +73,11 @@ pub(in crate::nats) async fn run(outlet: Outlet, mut publications: Publications)
         for (at, link) in outlet.links.iter().enumerate() {
             publisher.link(at, is_ready && link.is_up(), now, &mut out);
         }
-        for (room, event, answer) in taken.drain(..) {
+        for publication in taken.drain(..) {
             if is_ready {
-                publisher.push(room, event, answer, now, &mut out);
+                publisher.push(publication, now, &mut out);
             } else {
-                let _ = answer.send(Err(PublishError::Unavailable));
+                let _ = publication.answer.send(Err(PublishError::Unavailable));
             }
         }
         publisher.tick(now, &mut out);

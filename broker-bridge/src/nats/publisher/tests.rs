@@ -46,8 +46,13 @@ impl Driven {
     }
 
     fn push(&mut self, ms: u64) -> PendingAck {
+        self.push_on(Lane::Log, ms)
+    }
+
+    fn push_on(&mut self, lane: Lane, ms: u64) -> PendingAck {
         let (answer, pending) = PendingAck::channel();
-        self.publisher.push(room(), event(), answer, at(ms), &mut self.out);
+        let publication = Publication { room: room(), lane, event: event(), answer };
+        self.publisher.push(publication, at(ms), &mut self.out);
         pending
     }
 
@@ -149,6 +154,27 @@ async fn a_log_that_does_not_ack_is_passed_by_until_a_probe_is_acked() {
 }
 
 #[tokio::test]
+async fn events_that_are_not_for_the_log_go_past_it_in_their_turn() {
+    let mut driven = Driven::new();
+    let first = driven.push_on(Lane::Live, 0);
+    assert_eq!(driven.sent(), ["live 1: 0+1"]);
+    let second = driven.push_on(Lane::Log, 1);
+    let third = driven.push_on(Lane::Live, 2);
+    let fourth = driven.push_on(Lane::Live, 3);
+    driven.tick(5);
+    assert_eq!(driven.sent(), ["log 2: 1+1"], "what goes another way waits");
+    driven.tick(20);
+    assert_eq!(driven.sent(), [""; 0], "and comes behind it");
+    driven.ack(2, 21);
+    assert_eq!(driven.sent(), ["live 3: 2+2"]);
+    assert!(driven.publisher.has_log());
+    for (pending, stored) in [(first, false), (second, true), (third, false), (fourth, false)] {
+        assert_eq!(answer(pending).await, Ok(stored));
+    }
+    assert_eq!((driven.publisher.waiting(), driven.publisher.next_due_ms()), (0, None));
+}
+
+#[tokio::test]
 async fn a_link_that_comes_back_in_time_loses_nothing() {
     let mut driven = Driven::new();
     let first = driven.push(0);
@@ -195,7 +221,9 @@ fn a_batch_holds_what_one_message_may() {
     let mut pending = Vec::new();
     for _ in 0..4 {
         let (answer, ack) = PendingAck::channel();
-        driven.publisher.push(room(), large.clone(), answer, at(0), &mut driven.out);
+        let event = large.clone();
+        let publication = Publication { room: room(), lane: Lane::Log, event, answer };
+        driven.publisher.push(publication, at(0), &mut driven.out);
         pending.push(ack);
     }
     driven.ack(1, 1);

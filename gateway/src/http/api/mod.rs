@@ -4,6 +4,7 @@ pub(crate) mod keys;
 mod nodes;
 mod publish;
 mod rooms;
+mod settings;
 
 use std::sync::Arc;
 
@@ -22,12 +23,14 @@ use crate::http::api::keys::ApiKeys;
 use crate::hub::Hubs;
 use crate::metrics::Metrics;
 use crate::now::Clock;
+use crate::settings::{Fault, KnownRooms};
 
 /// What the server API works with.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) keys: ApiKeys,
     pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) known: KnownRooms,
     pub(crate) hubs: Hubs,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
@@ -41,6 +44,10 @@ pub(crate) fn routes(api: Api) -> Router {
         .route("/v1/rooms/{room}/events", post(publish::one))
         .route("/v1/rooms/{room}", get(rooms::info))
         .route("/v1/rooms/{room}/history", get(rooms::history))
+        .route(
+            "/v1/rooms/{room}/settings",
+            get(settings::show).put(settings::put).delete(settings::forget),
+        )
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(api.clone(), authorize))
         .with_state(api)
@@ -48,24 +55,30 @@ pub(crate) fn routes(api: Api) -> Router {
 
 /// A refusal as an HTTP answer.
 #[derive(Debug)]
-struct Refused(Refusal);
+struct Refused {
+    refusal: Refusal,
+    /// What is wrong with settings, one by one.
+    faults: Vec<Fault>,
+}
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self(refusal)
+        Self { refusal, faults: Vec::new() }
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status = status_of(self.0.code);
-        let mut response = (status, Json(ErrorBody::from(&self.0))).into_response();
+        let status = status_of(self.refusal.code);
+        let mut body = ErrorBody::from(&self.refusal);
+        body.error.faults = self.faults;
+        let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             // RFC 9110 section 15.5.2.
             let bearer = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
         }
-        if let Some(after) = self.0.retry_after {
+        if let Some(after) = self.refusal.retry_after {
             let seconds = after.as_millis().div_ceil(1000).to_string();
             if let Ok(seconds) = seconds.parse() {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -87,13 +100,15 @@ struct ErrorFields {
     message: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<Fault>,
 }
 
 impl From<&Refusal> for ErrorBody {
     fn from(refusal: &Refusal) -> Self {
         let retry_after_ms = refusal.retry_after.map(|after| after.as_millis() as u64);
         let (code, message) = (refusal.code.text(), refusal.message);
-        Self { error: ErrorFields { code, message, retry_after_ms } }
+        Self { error: ErrorFields { code, message, retry_after_ms, faults: Vec::new() } }
     }
 }
 
@@ -139,7 +154,7 @@ async fn authorize(
     let key = bearer.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let response = match key {
         Some(key) if api.keys.allow(key) => next.run(request).await,
-        Some(_) | None => Refused(UNAUTHORIZED).into_response(),
+        Some(_) | None => Refused::from(UNAUTHORIZED).into_response(),
     };
     api.metrics.http(response.status().as_u16());
     response

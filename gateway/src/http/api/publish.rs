@@ -21,6 +21,7 @@ use crate::conn::acks::UNAVAILABLE;
 use crate::http::api::{Api, ErrorBody, FAULT, Refused, name_of, room_of};
 use crate::hub::HubCommand;
 use crate::metrics::{Metrics, Queue};
+use crate::settings::Unpublished;
 
 /// Events in one request.
 const EVENTS_MAX: usize = 500;
@@ -169,6 +170,7 @@ impl Api {
     ) -> Result<Accepted, Refusal> {
         let name = path.or(incoming.room.as_deref());
         let room = room_of(name.unwrap_or_default())?;
+        self.known.admit(&room)?;
         let event = match self.draft(&room, &incoming)? {
             Drafted::Event(event) => event,
             Drafted::Likes(likes) => {
@@ -177,9 +179,13 @@ impl Api {
             }
         };
         let (class, json) = (event.class, event.json.clone());
-        let pending = self.broker.publish(&room, event).map_err(|_| {
-            self.metrics.queue_full(Queue::Broker);
-            BUSY
+        let published = self.known.publish(&*self.broker, &room, event);
+        let pending = published.map_err(|unpublished| match unpublished {
+            Unpublished::Refused(refusal) => refusal,
+            Unpublished::Busy => {
+                self.metrics.queue_full(Queue::Broker);
+                BUSY
+            }
         })?;
         Ok(Accepted::Event { class, json, pending })
     }

@@ -28,6 +28,7 @@ impl Api {
     async fn ask(&self, room: &str, events: usize) -> Result<Info, Refusal> {
         let (answer, info) = oneshot::channel();
         let room = room_of(room)?;
+        self.known.admit(&room)?;
         self.hubs.command(HubCommand::Ask { room, events, answer }).await;
         match tokio::time::timeout(ANSWER_TIMEOUT, info).await {
             Ok(Ok(info)) => Ok(info),

@@ -41,6 +41,10 @@ impl Broker for Mute {
         Err(Busy)
     }
 
+    fn publish_live(&self, _: &RoomId, _: Event) -> Result<PendingAck, Busy> {
+        Err(Busy)
+    }
+
     fn subscribe(&self, room: &RoomId) -> Result<(), Busy> {
         self.note(format!("+{room}"))
     }

@@ -4,9 +4,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::cursor::{Owed, Seq};
 use protocol::event::{Class, Event};
+use protocol::slot::SlotClock;
 
 use super::{ClosedSlot, Slots};
-use crate::room::tests::fixtures::{BUDGET, TICK_MS, clock, event, start_ms};
+use crate::room::tests::fixtures::{BUDGET, TICK_MS, clock, event, room_id, start_ms};
 
 /// Slots, and the numbers of what was put into them: each event has the number of its entry.
 struct Driven {
@@ -167,6 +168,19 @@ fn held_events_go_out_in_the_very_next_slot_however_late_the_turn() {
 }
 
 #[test]
+fn what_is_open_goes_out_together_where_another_clock_makes_it_one_slot() {
+    let mut driven = Driven::new(50);
+    driven.add(10, Class::Chat, 10);
+    driven.add(1_010, Class::Chat, 1_010);
+    driven.add(2_010, Class::Chat, 2_010);
+    let long = SlotClock::new(&room_id(), 60_000);
+    driven.slots.recut(long, BUDGET);
+    let end_ms = long.end_of(long.slot_of(start_ms())) - start_ms();
+    assert!(end_ms > 2_010, "they do not fall into one slot of this room");
+    assert_eq!(driven.close_until(end_ms + 50), [closed(end_ms, 0, [1, 2, 3])]);
+}
+
+#[test]
 fn a_cursor_inside_a_slot_is_owed_what_came_after_it_and_every_gift() {
     let mut driven = Driven::new(0);
     let classes = [Class::Paid, Class::Chat, Class::Ambient, Class::Chat, Class::Chat, Class::Chat];
@@ -194,6 +208,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec((pause, 0..2_000u64, vec(0..Class::ALL.len(), 0..6)), 1..60)
 }
 
+/// Sometimes another tick.
+fn recuts() -> impl Strategy<Value = Vec<Option<u32>>> {
+    vec(prop::option::weighted(0.1, 1..3_000u32), 60)
+}
+
 fn made(step: &[usize], next: &mut u64) -> Vec<Event> {
     let numbered = step.iter().map(|class| {
         *next += 1;
@@ -206,15 +225,18 @@ proptest! {
     /// Late entries, pauses and storms of gifts: nothing is lost, nothing comes twice.
     #[test]
     fn every_event_has_one_fate_and_every_slot_adds_up(
-        grace_ms in prop_oneof![Just(0u64), Just(50)], steps in steps()
+        grace_ms in prop_oneof![Just(0u64), Just(50)], steps in steps(), recuts in recuts()
     ) {
         let mut driven = Driven::new(grace_ms);
         let (mut now_ms, mut events) = (10_000, 0);
         let mut added: Vec<Vec<Event>> = vec![Vec::new()];
         let mut slots = Vec::new();
-        for (pause, age_ms, classes) in steps {
+        for ((pause, age_ms, classes), tick_ms) in steps.into_iter().zip(recuts) {
             now_ms += pause;
             slots.extend(std::iter::from_fn(|| close_due(&mut driven.slots, start_ms() + now_ms)));
+            if let Some(tick_ms) = tick_ms {
+                driven.slots.recut(SlotClock::new(&room_id(), tick_ms), BUDGET);
+            }
             added.push(made(&classes, &mut events));
             driven.add_all(now_ms - age_ms, added.last().unwrap().clone(), now_ms);
         }

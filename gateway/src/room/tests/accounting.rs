@@ -19,6 +19,7 @@ enum Step {
     Like,
     Open(usize),
     AnswerFetch(bool),
+    Set { tick_ms: u32, chat: usize },
 }
 
 fn class() -> impl Strategy<Value = Class> {
@@ -41,6 +42,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Like),
         2 => (0..6usize).prop_map(Step::Open),
         3 => prop::bool::weighted(0.8).prop_map(Step::AnswerFetch),
+        2 => (prop_oneof![Just(1_000u32), Just(100), 1..2_000u32, Just(7_000)], 1..20usize)
+            .prop_map(|(tick_ms, chat)| Step::Set { tick_ms, chat }),
     ]
 }
 
@@ -62,6 +65,7 @@ proptest! {
                 Step::Like => world.like(),
                 Step::Open(recent) => world.open(recent),
                 Step::AnswerFetch(knows) => world.answer_fetch(knows),
+                Step::Set { tick_ms, chat } => world.set(tick_ms, chat),
             }
         }
         world.settle();

@@ -18,7 +18,8 @@ use crate::room::{Room, RoomSettings};
 pub(crate) const TICK_MS: u64 = 1_000;
 /// Three chat events per slot, and two above.
 pub(crate) const BUDGET: Budget = Budget { chat: 3, higher: 2 };
-pub(crate) const SETTINGS: RoomSettings = RoomSettings { tick_ms: 1_000, budget: BUDGET };
+pub(crate) const SETTINGS: RoomSettings =
+    RoomSettings { tick_ms: 1_000, budget: BUDGET, history_events: 100, ephemeral: false };
 
 pub(crate) fn room_id() -> RoomId {
     RoomId::parse("demo").unwrap()
@@ -209,6 +210,8 @@ pub(crate) struct Told {
     pub(crate) recovered: Option<bool>,
     /// (online, likes), each if it is told.
     pub(crate) state: (Option<u64>, Option<u64>),
+    /// The tick, if the settings are told.
+    pub(crate) tick_ms: Option<u64>,
 }
 
 impl Told {
@@ -243,6 +246,7 @@ impl Told {
             held: json["held"].as_u64().unwrap_or(0),
             recovered: json["recovered"].as_bool(),
             state: (json["state"]["online"].as_u64(), json["state"]["likes"].as_u64()),
+            tick_ms: json["state"]["settings"]["tick_ms"].as_u64(),
         }
     }
 }

@@ -7,12 +7,13 @@ use broker_bridge::{Entry, RoomDelivery};
 use protocol::cursor::{Bookmark, Seq};
 use protocol::event::{Class, Event};
 use protocol::ids::EventId;
+use protocol::select::Budget;
 
 use super::fixtures::{
     Driven, SETTINGS, Told, address, cursor, entry, event, join, keyed, room_id, seat,
 };
-use crate::room::Room;
 use crate::room::effect::{Answer, Effect, Join, RoomFrame};
+use crate::room::{Room, RoomSettings};
 
 /// The room, what its broker knows, and its viewers by slot.
 pub(crate) struct World {
@@ -27,6 +28,7 @@ pub(crate) struct World {
     viewers: Vec<Viewer>,
     online: u64,
     likes: u64,
+    settings: RoomSettings,
 }
 
 /// An event that counts, by the number in its JSON.
@@ -44,6 +46,7 @@ struct Viewer {
     account: Option<Account>,
     /// (online, likes) as last told.
     state: (u64, u64),
+    tick_ms: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +91,16 @@ impl World {
             viewers: std::iter::repeat_with(Viewer::default).take(viewers).collect(),
             online: 0,
             likes: 0,
+            settings: SETTINGS,
         }
+    }
+
+    /// The room is to go by other settings.
+    pub(crate) fn set(&mut self, tick_ms: u32, chat: usize) {
+        let budget = Budget { chat, ..SETTINGS.budget };
+        self.settings = RoomSettings { tick_ms, budget, ..SETTINGS };
+        self.driven.room.set(self.settings, self.driven.now);
+        self.wait(0);
     }
 
     /// Lets time pass. A room that is over is forgotten, and its name taken by a new one.
@@ -98,7 +110,7 @@ impl World {
         if self.driven.room.is_over(self.driven.now) {
             assert!(self.viewers.iter().all(|v| v.place == Place::Absent), "somebody is here");
             let now = self.driven.now;
-            let room = Room::new(room_id(), SETTINGS, self.grace_ms, 2, now);
+            let room = Room::new(room_id(), self.settings, self.grace_ms, 2, now);
             self.driven = Driven { room, now, effects: Vec::new() };
             self.opened = false;
             self.fetches.clear();
@@ -223,6 +235,7 @@ impl World {
             if let (Place::Seated { .. }, Some(account)) = (viewer.place, &viewer.account) {
                 assert_eq!((account.cursor, account.held), (head, 0), "everything is told");
                 assert_eq!(viewer.state, (self.online, self.likes), "the state is told");
+                assert_eq!(viewer.tick_ms, u64::from(self.settings.tick_ms), "and the settings");
             }
         }
         self.wait(3_600_000);
@@ -256,6 +269,7 @@ impl World {
             assert_eq!(told.recovered.is_some(), since.is_some());
             viewer.place = Place::Seated { told: told.cursor };
             viewer.state = (told.state.0.unwrap(), told.state.1.unwrap());
+            viewer.tick_ms = told.tick_ms.unwrap();
             self.online += 1;
             match &mut viewer.account {
                 Some(account) if told.recovered == Some(true) => {
@@ -273,7 +287,8 @@ impl World {
             assert!(
                 variant.prev != variant.cursor
                     || !told.events.is_empty()
-                    || told.state != (None, None),
+                    || told.state != (None, None)
+                    || told.tick_ms.is_some(),
                 "a frame tells something"
             );
         }
@@ -293,6 +308,7 @@ impl World {
             viewer.place = Place::Seated { told: told.cursor };
             viewer.state.0 = told.state.0.unwrap_or(viewer.state.0);
             viewer.state.1 = told.state.1.unwrap_or(viewer.state.1);
+            viewer.tick_ms = told.tick_ms.unwrap_or(viewer.tick_ms);
             let account = viewer.account.as_mut().unwrap();
             assert_eq!(told.bookmarks.0, account.bookmark);
             account.take(&told, &self.published);

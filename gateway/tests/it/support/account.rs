@@ -81,6 +81,8 @@ pub(crate) struct Account {
     pub(crate) recoveries: usize,
     pub(crate) online: u64,
     pub(crate) likes: u64,
+    /// The room's settings as last told.
+    pub(crate) settings: Value,
     seen: HashSet<String>,
 }
 
@@ -105,6 +107,7 @@ impl Account {
             recoveries: 0,
             online: 0,
             likes: 0,
+            settings: Value::Null,
             seen,
         };
         account.take_state(&joined["state"]);
@@ -182,6 +185,9 @@ impl Account {
     fn take_state(&mut self, state: &Value) {
         self.online = state["online"].as_u64().unwrap_or(self.online);
         self.likes = state["likes"].as_u64().unwrap_or(self.likes);
+        if state["settings"].is_object() {
+            self.settings = state["settings"].clone();
+        }
     }
 
     /// What this viewer was told of, in events.

@@ -115,6 +115,21 @@ impl Api {
         request(self.admin, "POST", path, &[&own, headers].concat(), body).await
     }
 
+    /// Gives a room settings of its own.
+    pub(crate) async fn put_settings(&self, room: &str, settings: &[u8]) -> Answer {
+        self.settings("PUT", room, settings).await
+    }
+
+    /// Takes a room's own settings away.
+    pub(crate) async fn delete_settings(&self, room: &str) -> Answer {
+        self.settings("DELETE", room, b"").await
+    }
+
+    async fn settings(&self, method: &str, room: &str, body: &[u8]) -> Answer {
+        let path = format!("/v1/rooms/{}/settings", percent(room));
+        request(self.admin, method, &path, &[("Authorization", &self.bearer)], body).await
+    }
+
     /// Publishes one event; returns it.
     pub(crate) async fn publish(&self, room: &str, event: Value) -> Value {
         let path = format!("/v1/rooms/{}/events", percent(room));

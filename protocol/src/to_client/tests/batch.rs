@@ -63,7 +63,13 @@ fn a_batch_leaves_out_what_there_is_nothing_to_tell_of() {
 }
 
 fn state() -> State {
-    let settings = Settings { tick_ms: 1000, chat_per_s: 40, higher_per_s: 10 };
+    let settings = Settings {
+        tick_ms: 1000,
+        chat_per_s: 40,
+        higher_per_s: 10,
+        history_events: 100,
+        ephemeral: false,
+    };
     State { online: 3, likes: 99, settings, pinned: Vec::new() }
 }
 
@@ -92,7 +98,8 @@ fn joined_is_a_head_of_ones_own_and_a_tail_for_all() {
         concat!(
             r#"{"type":"joined","id":7,"room":"demo","cursor":"00000000000000ff:9","events":[],"#,
             r#""tick_ms":1000,"state":{"online":3,"likes":99,"#,
-            r#""settings":{"tick_ms":1000,"chat_per_s":40,"higher_per_s":10},"pinned":[]}}"#
+            r#""settings":{"tick_ms":1000,"chat_per_s":40,"higher_per_s":10,"#,
+            r#""history_events":100,"ephemeral":false},"pinned":[]}}"#
         )
     );
     let message = [joined_head(None), joined_tail(Some(true), &[&event(1)], 2)].concat();
@@ -102,7 +109,8 @@ fn joined_is_a_head_of_ones_own_and_a_tail_for_all() {
             r#"{"type":"joined","room":"demo","cursor":"00000000000000ff:9:2:2","recovered":true,"#,
             r#""events":[{"id":"AQEBAQEBAQEBAQEBAQEBAQ","kind":"gift","ts":1,"body":{"n" : 1.0}}],"#,
             r#""left_out":{"staff":1},"held":2,"tick_ms":1000,"state":{"online":3,"likes":99,"#,
-            r#""settings":{"tick_ms":1000,"chat_per_s":40,"higher_per_s":10},"pinned":[]}}"#
+            r#""settings":{"tick_ms":1000,"chat_per_s":40,"higher_per_s":10,"#,
+            r#""history_events":100,"ephemeral":false},"pinned":[]}}"#
         )
     );
 }
@@ -131,7 +139,8 @@ fn only_what_changed_of_a_room_is_told() {
     assert_eq!(
         serde_json::to_string(&new.change_since(&old)).unwrap(),
         concat!(
-            r#"{"online":4,"settings":{"tick_ms":250,"chat_per_s":40,"higher_per_s":10},"#,
+            r#"{"online":4,"settings":{"tick_ms":250,"chat_per_s":40,"higher_per_s":10,"#,
+            r#""history_events":100,"ephemeral":false},"#,
             r#""pinned":["AAAAAAAAAAAAAAAAAAAAAA"]}"#
         )
     );
