@@ -47,7 +47,8 @@ pub use self::stats::Stats;
 ///    `prev`; where entries cannot be had any more, one [`RoomDelivery::Lost`] stands for them. A
 ///    node receives its own publications exactly as it receives others'.
 /// 6. `fetch` is answered by one [`RoomDelivery::Fetched`]: every entry after the cursor up to
-///    the last one delivered before it, or nothing at all if any of them is gone.
+///    the last one delivered before it, or nothing at all if any of them is gone. While the log
+///    cannot be asked there is no answer.
 /// 7. After `unsubscribe` late deliveries may come; soon there are none.
 /// 8. What is sent to an address arrives at that node at most once, in the order of the calls;
 ///    what is sent to a user or to everybody arrives at every node at most once.

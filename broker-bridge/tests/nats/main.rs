@@ -1,5 +1,5 @@
 //! The fabric on NATS when things go wrong: servers that will not do, holes, logs and servers that
-//! are gone, users that may do little.
+//! are gone or about to go, logins, users that may do little.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,9 @@
 )]
 
 mod holes;
+mod jwt;
+mod lame_duck;
+mod logins;
 mod outages;
 mod refusals;
 mod support;

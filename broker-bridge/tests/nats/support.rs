@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::jetstream::{self, stream};
-use broker_bridge::nats::{Config, LogRules, Nats};
+use broker_bridge::nats::{Config, LogRules, Nats, StartError};
 use broker_bridge::{Ack, Broker, Deliveries, Identity, PublishError, RoomDelivery};
 use bytes::Bytes;
 use protocol::cursor::Cursor;
@@ -29,10 +29,13 @@ pub(crate) fn config(url: &str) -> Config {
 
 impl Gateway {
     pub(crate) async fn start(config: Config) -> Self {
+        Self::try_start(config).await.unwrap()
+    }
+
+    pub(crate) async fn try_start(config: Config) -> Result<Self, StartError> {
         let boot = BootId::random(rand::random());
-        let started = Nats::start(config, boot, Identity::default()).await;
-        let (nats, broker, deliveries) = started.unwrap();
-        Self { nats, broker, deliveries }
+        let (nats, broker, deliveries) = Nats::start(config, boot, Identity::default()).await?;
+        Ok(Self { nats, broker, deliveries })
     }
 
     /// Starts one and waits until it is well.

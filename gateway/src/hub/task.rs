@@ -266,7 +266,7 @@ impl Hub {
                 Undone::Fetch(cursor) => self.rooms[room].fetch_refused(cursor, now, effects),
                 Undone::Report => self.rooms[room].report_refused(),
             }
-            // Those who waited for a fetch are answered without it: nothing is left undone.
+            // Those who waited for a fetch are refused: nothing is left undone.
             for effect in effects.drain(..) {
                 self.carry_out_one(&id, effect, &mut Vec::new()).await;
             }

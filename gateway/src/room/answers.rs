@@ -13,6 +13,13 @@ use crate::room::effect::{Answer, Effect, Info, Join};
 use crate::room::log::{Log, Missed, Past};
 use crate::room::{FETCHING_MAX, Fetching, JOINS_COLLECTED, Room};
 
+/// Neither is it known what they have missed, nor that it is gone.
+const UNTOLD: Refusal = Refusal::until(
+    Code::Unavailable,
+    "what you have missed cannot be told now; try again",
+    Duration::from_secs(1),
+);
+
 /// What a client that could not be told everything gets instead, if it asked for nothing.
 const FALLBACK_EVENTS: usize = 50;
 
@@ -46,7 +53,7 @@ impl Room {
         }
     }
 
-    /// The broker has answered a fetch, or could not be asked (`None`).
+    /// The broker has answered a fetch, or has lost what was asked for (`None`).
     pub(super) fn fetched(
         &mut self,
         after: Cursor,
@@ -76,12 +83,16 @@ impl Room {
         }
     }
 
-    /// The broker cannot be asked: those who wait for this fetch are answered without it.
+    /// The broker cannot be asked: those who wait for this fetch may try again, here or elsewhere.
     pub(crate) fn fetch_refused(&mut self, after: Cursor, now: Now, out: &mut Vec<Effect>) {
-        self.fetched(after, None, now, out);
+        let fetching = &mut self.waiting.fetching;
+        let Some(at) = fetching.iter().position(|fetching| fetching.after == after) else { return };
+        let Fetching { joins, .. } = fetching.swap_remove(at);
+        out.push(Effect::Refuse { joins, refusal: UNTOLD });
+        self.note_if_empty(now);
     }
 
-    /// Answers those who have waited too long for the broker to tell what they have missed.
+    /// Refuses those who have waited too long for the broker to tell what they have missed.
     pub(super) fn give_up_fetches(&mut self, now: Now, out: &mut Vec<Effect>) {
         let is_late = |fetching: &&Fetching| fetching.asked + FETCHING_MAX <= now.mono;
         while let Some(after) = self.waiting.fetching.iter().find(is_late).map(|late| late.after) {

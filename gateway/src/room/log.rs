@@ -25,8 +25,6 @@ pub(crate) struct Log {
     /// Up to here there are entries that did not reach this gateway, or without their events; the
     /// broker may have them.
     unknown_upto: Seq,
-    /// Up to here there were events that the broker has lost.
-    lost_upto: Seq,
 }
 
 /// What a client that comes back has missed.
@@ -66,7 +64,6 @@ impl Log {
             seen: Seen::default(),
             heads: Vec::new(),
             unknown_upto: 0,
-            lost_upto: 0,
         };
         for entry in recent {
             log.add(entry, now_ms);
@@ -95,12 +92,6 @@ impl Log {
     /// Takes events that are in no log.
     pub(crate) fn add_live(&mut self, origin_ms: u64, events: &[Event], now_ms: u64) {
         self.slots.add_live(self.head.seq, origin_ms, events, now_ms);
-    }
-
-    /// Events before the head turn out to be lost that no entry holds: nobody will ever know
-    /// them.
-    pub(crate) fn lose_events_before_head(&mut self) {
-        self.lost_upto = self.head.seq;
     }
 
     /// Goes on at a later position, with nothing open but the pacing of held events.
@@ -187,7 +178,7 @@ impl Log {
 
     /// What a client with this cursor has missed.
     pub(crate) fn since(&self, since: Bookmark) -> Past {
-        if since.at.epoch != self.head.epoch || since.at.seq < self.lost_upto {
+        if since.at.epoch != self.head.epoch {
             return Past::Lost;
         }
         if since.at.seq > self.head.seq {

@@ -15,14 +15,13 @@ impl Room {
     ///
     /// What came before them goes out at once, so that the gap can lead over them: who was told of
     /// it and comes back, perhaps to a gateway that has those entries, gets none of them as well.
+    /// What is lost at the last entry was in none: live events. Nobody who comes back is owed them.
     pub(super) fn lost(&mut self, upto: Seq, events: u64, now: Now, out: &mut Vec<Effect>) {
-        let Some(log) = &mut self.log else { return };
+        let Some(log) = &self.log else { return };
         if upto > log.head().seq {
             return self.leap(upto, events, GapReason::Lost, now, out);
         }
-        let standing = log.standing();
-        log.lose_events_before_head();
-        let gaps = standing.into_iter().map(|at| (at, at)).collect();
+        let gaps = log.standing().into_iter().map(|at| (at, at)).collect();
         self.tell_gap(gaps, events, GapReason::Lost, out);
     }
 

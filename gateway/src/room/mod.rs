@@ -42,7 +42,7 @@ use crate::room::tally::Tally;
 const JOINS_COLLECTED: Duration = Duration::from_millis(5);
 /// A room that does not open in this time refuses those who wait.
 const OPENING_MAX: Duration = Duration::from_secs(5);
-/// A past that the broker does not tell in this time counts as lost.
+/// Those whose past the broker does not tell in this time are refused; they may try again.
 const FETCHING_MAX: Duration = Duration::from_secs(5);
 /// A room is kept this long after its last viewer: reloads come back within seconds.
 const LINGER: Duration = Duration::from_secs(20);

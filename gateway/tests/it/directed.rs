@@ -56,12 +56,12 @@ impl Scene {
 }
 
 /// The texts that were sent to a client, in order.
-fn notes(memory: &crate::support::memory::Memory) -> Vec<&str> {
+pub(crate) fn notes(memory: &crate::support::memory::Memory) -> Vec<&str> {
     let notes = memory.messages.iter().filter(|message| message["type"] == "message");
     notes.map(|message| message["body"]["text"].as_str().unwrap()).collect()
 }
 
-fn user(client: &TestClient) -> UserId {
+pub(crate) fn user(client: &TestClient) -> UserId {
     let welcome = client.memory.first("welcome").unwrap();
     UserId::parse(welcome["user"]["id"].as_str().unwrap()).unwrap()
 }

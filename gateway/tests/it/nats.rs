@@ -21,10 +21,12 @@ fn begin(nats: &Nats, name: &str) -> TestGateway {
         config.node.name = Some(name.parse().unwrap());
         config.nats.stream_bytes = 16 * 1024 * 1024;
         config.hub.room.budget = Budget::UNLIMITED;
+        config.shards = 1;
     })
 }
 
-async fn gateway(nats: &Nats, name: &str) -> TestGateway {
+/// The same, ready.
+pub(crate) async fn gateway(nats: &Nats, name: &str) -> TestGateway {
     let gateway = begin(nats, name);
     gateway.until_ready().await;
     gateway
@@ -87,6 +89,30 @@ async fn viewers_of_two_gateways_are_in_one_room(binary: &Binary) {
 async fn viewers_of_two_gateways_are_in_one_room_on_every_version() {
     for binary in Binary::all() {
         viewers_of_two_gateways_are_in_one_room(&binary).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn likes_of_all_gateways_are_summed_and_a_lost_gateway_leaves_the_count_of_viewers() {
+    for binary in Binary::all() {
+        let nats = Nats::single(&binary).await;
+        let (one, two) = (gateway(&nats, "one").await, gateway(&nats, "two").await);
+        let (mut ann, mut bob) = (one.viewer(ROOM).await, two.viewer(ROOM).await);
+        let like =
+            json!({ "type": "publish", "room": ROOM, "kind": "like", "body": { "count": 7 } });
+        ann.ask(like.clone()).await;
+        bob.ask(like).await;
+        let there = |online: u64| {
+            move |memory: &Memory| {
+                let account = memory.account(ROOM);
+                ((account.online, account.likes) == (online, 14)).then_some(())
+            }
+        };
+        ann.until("2 online, 14 likes", there(2)).await;
+        bob.until("2 online, 14 likes", there(2)).await;
+        drop(two);
+        ann.until("1 online, 14 likes", there(1)).await;
+        one.end().await;
     }
 }
 

@@ -6,7 +6,7 @@
 //! Every stored batch names the one before it in its room. If that one is not behind us yet,
 //! there is a hole: what is behind it waits while the hole is fetched. Every batch also tells how
 //! many events its publisher had put into the room before, so whatever is missing of a publisher
-//! is known with its next batch, on whichever lane.
+//! is known with its next batch that is stored ([`told`](super::told)).
 
 use std::collections::VecDeque;
 
@@ -14,15 +14,13 @@ use protocol::cursor::{Cursor, Epoch, Seq};
 use protocol::envelope::Batch;
 use protocol::ids::BootId;
 
+use super::told::Told;
 use crate::{Entry, RoomDelivery};
 
 /// Batches behind a hole that wait; more are fetched with the hole.
 const PARKED_MAX: usize = 256;
 /// Batches remembered, to know repeats: a minute of a busy room.
 const SEEN_MAX: usize = 1_000;
-/// Publishers whose counts are remembered: twice the gateways of the largest fabric thought of.
-const PUBLISHERS_MAX: usize = 1_024;
-
 /// A batch that the log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stored {
@@ -55,8 +53,16 @@ pub(super) struct Follow {
     /// How far the log is known to go.
     known: Seq,
     seen: VecDeque<(BootId, u64)>,
-    /// How many events each publisher had put into the room after its last batch.
-    told: Vec<(BootId, u64)>,
+    told: Told,
+}
+
+/// What is known of what was stored before a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// It names the one delivered last.
+    Linked,
+    /// Nothing.
+    Unknown,
 }
 
 impl Follow {
@@ -68,11 +74,11 @@ impl Follow {
             parked: VecDeque::new(),
             known: head.seq,
             seen: VecDeque::new(),
-            told: Vec::new(),
+            told: Told::default(),
         };
         for stored in recent {
             follow.remember(&stored.batch);
-            follow.count(&stored.batch);
+            follow.told.stored(&stored.batch);
         }
         follow
     }
@@ -110,7 +116,7 @@ impl Follow {
             return if is_known { Verdict::Done } else { Verdict::Suspect };
         }
         if 0 < stored.prev && stored.prev <= self.last {
-            self.append(stored, out);
+            self.append(stored, Before::Linked, out);
             self.unpark(1, out);
             return self.learn(0);
         }
@@ -139,7 +145,7 @@ impl Follow {
                 self.skip_hole(out);
             }
             if stored.seq > self.last {
-                self.append(stored, out);
+                self.append(stored, Before::Unknown, out);
             }
         }
         self.unpark(0, out);
@@ -159,15 +165,19 @@ impl Follow {
 
     /// A batch that no log holds has arrived.
     pub(super) fn live(&mut self, batch: Batch, out: &mut Vec<RoomDelivery>) {
-        if self.has_seen(&batch) || self.is_late(&batch) {
+        if self.has_seen(&batch) {
             return;
         }
+        // One that was told as lost already, when a later one overtook it, stays so.
+        let Some(lost) = self.told.live(&batch) else { return };
         self.remember(&batch);
-        self.tell_lost(&batch, self.last, out);
+        tell_lost(lost, self.last, out);
         out.push(RoomDelivery::Live { origin_ms: batch.origin_ms, events: batch.events.into() });
     }
 
-    fn append(&mut self, stored: Stored, out: &mut Vec<RoomDelivery>) {
+    /// Delivers the next entry. What is lost before it went out live if it names the one delivered
+    /// last as the one before it; else there may have been entries between.
+    fn append(&mut self, stored: Stored, before: Before, out: &mut Vec<RoomDelivery>) {
         let Stored { seq, batch, .. } = stored;
         let origin_ms = batch.origin_ms;
         let events = if self.has_seen(&batch) {
@@ -175,7 +185,11 @@ impl Follow {
             Vec::new()
         } else {
             self.remember(&batch);
-            self.tell_lost(&batch, self.last, out);
+            let lost = self.told.stored(&batch);
+            if lost > 0 && before == Before::Unknown {
+                self.last = seq - 1;
+            }
+            tell_lost(lost, self.last, out);
             batch.events
         };
         let entry = Entry { seq, prev: self.last, origin_ms, events: events.into() };
@@ -192,7 +206,7 @@ impl Follow {
         {
             let stored = self.parked.pop_front().expect("looked at above");
             if stored.seq > self.last {
-                self.append(stored, out);
+                self.append(stored, Before::Linked, out);
             }
         }
     }
@@ -205,47 +219,11 @@ impl Follow {
         }
         if first.prev > self.last {
             self.last = first.prev;
-            let events = if self.has_seen(&first.batch) { 0 } else { self.count(&first.batch) };
+            let is_known = self.has_seen(&first.batch);
+            let events = if is_known { 0 } else { self.told.stored(&first.batch) };
             out.push(RoomDelivery::Lost { upto: first.prev, events });
         }
-        self.append(first, out);
-    }
-
-    fn tell_lost(&mut self, batch: &Batch, upto: Seq, out: &mut Vec<RoomDelivery>) {
-        let events = self.count(batch);
-        if events > 0 {
-            out.push(RoomDelivery::Lost { upto, events });
-        }
-    }
-
-    /// Notes a batch, and returns how many events of its publisher are missing before it.
-    fn count(&mut self, batch: &Batch) -> u64 {
-        let next = batch.first + batch.events.len() as u64;
-        match self.told.iter_mut().find(|(boot, _)| *boot == batch.from) {
-            None => {
-                if self.told.len() == PUBLISHERS_MAX {
-                    self.told.remove(0);
-                }
-                self.told.push((batch.from, next));
-                0
-            }
-            // A publisher that has forgotten the room counts from 0 again.
-            Some((_, told)) if batch.first == 0 => {
-                *told = next;
-                0
-            }
-            Some((_, told)) => {
-                let missing = batch.first.saturating_sub(*told);
-                *told = next.max(*told);
-                missing
-            }
-        }
-    }
-
-    /// Whether the events of a live batch were told as lost already, when a later one overtook it.
-    fn is_late(&self, batch: &Batch) -> bool {
-        let told = self.told.iter().find(|(boot, _)| *boot == batch.from);
-        batch.first > 0 && told.is_some_and(|(_, told)| batch.first < *told)
+        self.append(first, Before::Linked, out);
     }
 
     fn has_seen(&self, batch: &Batch) -> bool {
@@ -257,6 +235,12 @@ impl Follow {
             self.seen.pop_front();
         }
         self.seen.push_back((batch.from, batch.counter));
+    }
+}
+
+fn tell_lost(events: u64, upto: Seq, out: &mut Vec<RoomDelivery>) {
+    if events > 0 {
+        out.push(RoomDelivery::Lost { upto, events });
     }
 }
 

@@ -9,6 +9,7 @@ mod follow;
 mod history;
 mod jobs;
 mod room;
+mod told;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -180,11 +181,11 @@ impl Rooms {
 
     fn fetch(&mut self, id: RoomId, after: Cursor) {
         let room = self.rooms.get_mut(&id);
+        // A room that is not open yet, or opens once more, cannot be asked.
         let Some((room, (epoch, last))) = room.and_then(|room| {
             let position = room.position()?;
             Some((room, position))
         }) else {
-            self.out.push((id, RoomDelivery::Fetched { after, entries: None }));
             return;
         };
         if after.epoch != epoch {

@@ -14,8 +14,9 @@ use crate::{Entry, RoomDelivery};
 
 /// What arrives while a room opens and waits; more is fetched afterwards.
 const WAITING_MAX: usize = 256;
-/// How often a fetch is tried that a server behind the others answers.
-const FETCH_TRIES: u32 = 20;
+/// How often a fetch is tried that nobody answers, or only a server behind the others: every
+/// 100 ms, for longer than it takes to choose a leader.
+const FETCH_TRIES: u32 = 100;
 
 /// One room.
 pub(super) struct Room {
@@ -135,8 +136,12 @@ impl Room {
         let last = recent.last().map_or(standing.last, |newest| newest.seq);
         let head = Cursor { epoch: standing.epoch, seq: last };
         self.phase = Phase::Open(Box::new(Follow::open(head, &recent)));
-        // Who asked before is told nothing: that was another numbering.
+        // Who asked in another numbering is told that nothing of it is left; who asked in this one
+        // is not answered, and may ask again.
         for asked in std::mem::take(&mut self.asked) {
+            if asked.after.epoch == standing.epoch {
+                continue;
+            }
             let nothing = RoomDelivery::Fetched { after: asked.after, entries: None };
             out.push((id.clone(), nothing));
         }
@@ -193,7 +198,8 @@ impl Room {
     }
 
     /// Answers everybody who asked for what came after a cursor; returns whether the stream is to
-    /// be asked again, since it is behind what was delivered here.
+    /// be asked again, since it has not answered, or is behind what was delivered here. If that
+    /// goes on for too long, nobody is answered.
     pub(super) fn answer(
         &mut self,
         id: &RoomId,
@@ -211,24 +217,17 @@ impl Room {
                 continue;
             }
             let entries = match found {
-                Some(After::All(found)) => {
-                    let reaches = found.last().map_or(after, |last| last.seq);
-                    if reaches < asked.upto && asked.tries < FETCH_TRIES {
-                        asked.tries += 1;
-                        is_behind = true;
-                        self.asked.push(asked);
-                        continue;
-                    }
-                    Some(asked.together(found)).filter(|_| reaches >= asked.upto)
-                }
+                Some(After::All(found)) if asked.reaches(found) => Some(asked.together(found)),
                 Some(After::Gone | After::TooMuch) => None,
-                Some(After::Ahead(_)) | None if asked.tries < FETCH_TRIES => {
+                Some(After::All(_) | After::Ahead(_)) | None if asked.tries < FETCH_TRIES => {
                     asked.tries += 1;
                     is_behind = true;
                     self.asked.push(asked);
                     continue;
                 }
-                Some(After::Ahead(_)) | None => None,
+                // The end of what was delivered here is not there any more.
+                Some(After::All(_)) => None,
+                Some(After::Ahead(_)) | None => continue,
             };
             out.push((id.clone(), RoomDelivery::Fetched { after: asked.after, entries }));
         }
@@ -263,6 +262,11 @@ impl Asked {
         } else {
             self.since.push(entry.clone());
         }
+    }
+
+    /// Whether this is all up to the last entry when it was asked.
+    fn reaches(&self, found: &[Stored]) -> bool {
+        found.last().map_or(self.after.seq, |last| last.seq) >= self.upto
     }
 
     /// What the stream holds, up to the last entry when it was asked, and what was delivered

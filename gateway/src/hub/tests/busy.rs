@@ -148,23 +148,26 @@ async fn a_room_that_does_not_open_refuses_its_joins_and_questions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_past_that_the_broker_is_too_busy_to_tell_is_not_recovered() {
+async fn a_past_that_is_gone_is_not_recovered_and_one_that_the_broker_is_too_busy_to_tell_refused()
+{
     let (mut stage, mute, mut verbs, deliver) = muted();
     let RoomDelivery::Opened { head, .. } = opened(9) else { unreachable!() };
-    for (busy, expected) in [(0, vec!["+a", "?a 5"]), (1, vec![])] {
-        stage.join_with("a", Join { since: Some(head.at(5).into()), ..join(0) }).await;
-        deliver.send((room_id("a"), opened(9))).await.unwrap();
-        mute.busy.store(busy, Ordering::Relaxed);
-        if busy == 0 {
-            stage.silence(0, Duration::from_secs(4)).await;
-            let fetched = RoomDelivery::Fetched { after: head.at(5), entries: None };
-            deliver.send((room_id("a"), fetched)).await.unwrap();
-        }
-        let AnswerTail::Copied(tail) = stage.answer(0).await.tail else { panic!("it is short") };
-        let tail = String::from_utf8(tail.to_vec()).unwrap();
-        assert!(tail.contains(r#""recovered":false"#), "{tail}");
-        assert_eq!(asked(&mut verbs), expected);
-    }
+    stage.join_with("a", Join { since: Some(head.at(5).into()), ..join(0) }).await;
+    deliver.send((room_id("a"), opened(9))).await.unwrap();
+    stage.silence(0, Duration::from_secs(4)).await;
+    let fetched = RoomDelivery::Fetched { after: head.at(5), entries: None };
+    deliver.send((room_id("a"), fetched)).await.unwrap();
+    let AnswerTail::Copied(tail) = stage.answer(0).await.tail else { panic!("it is short") };
+    let tail = String::from_utf8(tail.to_vec()).unwrap();
+    assert!(tail.contains(r#""recovered":false"#), "{tail}");
+    assert_eq!(asked(&mut verbs), ["+a", "?a 5"]);
+
+    mute.busy.store(1, Ordering::Relaxed);
+    stage.join_with("a", Join { since: Some(head.at(5).into()), ..join(0) }).await;
+    let next = stage.next(0).await;
+    let RoomCommand::Refuse { joins, refusal, .. } = next else { panic!("{next:?}") };
+    assert_eq!((joins.len(), refusal.code), (1, Code::Unavailable));
+    assert_eq!(asked(&mut verbs), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -240,20 +240,21 @@ fn older_cursors_are_asked_of_the_broker_once_each() {
 }
 
 #[test]
-fn what_the_broker_has_lost_or_cannot_be_asked_is_not_recovered() {
+fn what_the_broker_has_lost_is_not_recovered_and_who_cannot_be_told_may_try_again() {
     let mut driven = opened_after(15);
     driven.room.join(since(1, 5));
     driven.room.join(since(2, 6));
     driven.settle();
     driven.take();
     driven.deliver(RoomDelivery::Fetched { after: cursor(5), entries: None });
-    driven.room.fetch_refused(cursor(6), driven.now, &mut driven.effects);
     let answers = driven.take_answers();
-    assert_eq!(answered(&answers), [[1], [2]]);
-    for answer in &answers {
-        let told = Told::answer(answer);
-        assert_eq!((told.recovered, told.events), (Some(false), (16..=20).collect()));
-    }
+    assert_eq!(answered(&answers), [[1]]);
+    let told = Told::answer(&answers[0]);
+    assert_eq!((told.recovered, told.events), (Some(false), (16..=20).collect()));
+    driven.room.fetch_refused(cursor(6), driven.now, &mut driven.effects);
+    let effects = driven.take();
+    let [Effect::Refuse { joins, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(joins[0].address.slot, 2);
 }
 
 #[test]

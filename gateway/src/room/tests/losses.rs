@@ -4,6 +4,7 @@
 use broker_bridge::{Entry, RoomDelivery};
 use protocol::cursor::{Cursor, Epoch};
 use protocol::event::Class;
+use protocol::refusal::Code;
 use serde_json::{Value, json};
 
 use super::fixtures::{Driven, TICK_MS, Told, at, cursor, entry, event, join, one, start_ms};
@@ -167,8 +168,9 @@ fn who_comes_back_from_before_an_entry_whose_events_came_live_is_told_them_by_th
     assert_eq!((answer.recovered, answer.events), (Some(true), vec![2, 3]));
 }
 
+/// No entry holds them, so they went out live: to those who were there, and to nobody later.
 #[test]
-fn what_turns_out_later_to_be_lost_is_told_and_never_recovered() {
+fn what_is_lost_at_the_last_entry_is_told_to_those_who_are_here_and_missed_by_nobody_else() {
     let mut driven = Driven::opened(0).seated(1);
     driven.entry(one(1, 0, Class::Chat));
     driven.entry(one(2, 0, Class::Chat));
@@ -176,11 +178,12 @@ fn what_turns_out_later_to_be_lost_is_told_and_never_recovered() {
     assert_eq!(gaps(&driven.take_frames()[0])[0]["count"], 3);
     driven.wait_until(1_000);
     assert_eq!(driven.told()[0].events, [1, 2]);
-    for (since, recovered) in [(1, false), (2, true)] {
+    for (since, missed) in [(1, vec![2]), (2, vec![])] {
         driven.wait_until(1_000 + since * 10);
         driven.room.join(Join { since: Some(cursor(since).into()), ..join(2) });
         driven.settle();
-        assert_eq!(driven.take_answers()[0].recovered, Some(recovered));
+        let answer = Told::answer(&driven.take_answers()[0]);
+        assert_eq!((answer.recovered, answer.events), (Some(true), missed));
     }
 }
 
@@ -274,13 +277,17 @@ fn a_past_that_is_never_told_is_not_waited_for_longer_than_five_seconds() {
     driven.wait_until(2_000);
     driven.room.join(Join { since: Some(cursor(5).into()), ..join(2) });
     driven.wait_until(4_999);
-    assert_eq!(driven.take_answers().len(), 0);
+    assert!(matches!(driven.take().as_slice(), [Effect::Fetch(_)]));
     driven.wait_until(5_000);
-    let answer = &driven.take_answers()[0];
-    assert_eq!((answer.recovered, answer.joins.len()), (Some(false), 2));
+    let effects = driven.take();
+    let [Effect::Refuse { joins, refusal }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((joins.len(), refusal.code), (2, Code::Unavailable));
+    assert!(refusal.retry_after.is_some());
     let entries = (6..=9).map(|seq| one(seq, 0, Class::Chat)).collect();
     driven.deliver(RoomDelivery::Fetched { after: cursor(5), entries: Some(entries) });
     assert_eq!(driven.take_answers().len(), 0, "each is answered once");
+    driven.wait_until(30_000);
+    assert!(driven.room.is_over(driven.now), "nobody is here");
 }
 
 /// The same moment on the monotonic clock, an hour earlier on the other.

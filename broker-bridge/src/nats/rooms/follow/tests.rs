@@ -157,6 +157,46 @@ fn a_live_batch_that_never_came_is_lost_and_stays_so() {
 }
 
 #[test]
+fn what_is_missing_before_a_live_batch_may_still_come_from_the_log() {
+    let (mut follow, mut out) = (open_at(0), Vec::new());
+    follow.fetched(vec![stored(1, 0, batch(1, 0))], &mut out);
+    follow.live(batch(1, 2), &mut out);
+    follow.live(batch(1, 4), &mut out);
+    assert_eq!(told(&mut out), ["0<1 1", "live 1", "live 1"]);
+    // One of the two was stored, the other one is known to be lost once the next one has come.
+    follow.learn(3);
+    follow.fetched(vec![stored(3, 0, batch(1, 1))], &mut out);
+    follow.stored(stored(5, 3, batch(1, 5)), &mut out);
+    assert_eq!(told(&mut out), ["1<3 1", "lost 1 upto 3", "3<5 1"]);
+}
+
+#[test]
+fn the_first_batch_of_a_publisher_that_comes_late_does_not_begin_it_anew() {
+    let (mut follow, mut out) = (open_at(0), Vec::new());
+    follow.live(batch(1, 1), &mut out);
+    follow.fetched(vec![stored(1, 0, batch(1, 0))], &mut out);
+    follow.stored(stored(2, 1, batch(1, 2)), &mut out);
+    assert_eq!(told(&mut out), ["live 1", "0<1 1", "1<2 1"]);
+}
+
+#[test]
+fn what_is_lost_before_a_fetched_batch_may_have_been_in_entries_that_are_gone() {
+    let (mut follow, mut out) = (open_at(0), Vec::new());
+    follow.fetched(vec![stored(1, 0, batch(1, 0))], &mut out);
+    follow.learn(9);
+    follow.fetched(vec![stored(9, 0, batch(1, 5))], &mut out);
+    assert_eq!(told(&mut out), ["0<1 1", "lost 4 upto 8", "8<9 1"]);
+}
+
+#[test]
+fn live_batches_behind_something_missing_are_bounded() {
+    let (mut follow, mut out) = (open_at(0), Vec::new());
+    follow.fetched(vec![stored(1, 0, batch(1, 0))], &mut out);
+    (0..300).for_each(|nth| follow.live(batch(1, 2 + nth), &mut out));
+    assert_eq!(told(&mut out).iter().filter(|told| told.starts_with("lost 1")).count(), 1);
+}
+
+#[test]
 fn a_publisher_that_counts_from_0_again_has_lost_nothing() {
     let (mut follow, mut out) = (open_at(0), Vec::new());
     follow.fetched(vec![stored(1, 0, batch(1, 500))], &mut out);

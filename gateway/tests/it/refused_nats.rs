@@ -1,0 +1,77 @@
+//! Servers on which a gateway cannot run: the process says why, and ends.
+
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+use rig::nats::{Binary, Nats};
+use rig::process::Process;
+use rig::wait::until;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+/// Starts a gateway on these servers; returns its exit code and its log, once it has ended.
+async fn ends_on(url: &str, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_barrage-gateway"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BARRAGE_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(["--dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args(["--nats", url])
+        .envs(environment.iter().copied())
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
+    let mut process = Process::start("a gateway", &mut command, &folder.path().join("log"));
+    let status = process.ended().await;
+    (status.code(), process.log())
+}
+
+/// A server that says to be of an older version, and nothing else.
+async fn old_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let info = br#"INFO {"server_id":"old","server_name":"old","version":"2.10.26","max_payload":1048576,"proto":1,"headers":true,"jetstream":true}"#;
+                socket.write_all(&[info, &b"\r\n"[..]].concat()).await?;
+                let mut heard = [0; 4096];
+                while socket.read(&mut heard).await? > 0 {
+                    socket.write_all(b"PONG\r\n").await?;
+                }
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    address
+}
+
+fn errors(log: &str) -> String {
+    log.lines().filter(|line| line.contains("ERROR")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_on_a_server_that_is_too_old_says_so_and_ends() {
+    let url = format!("nats://{}", old_server().await);
+    let (code, log) = ends_on(&url, &[]).await;
+    assert_eq!(code, Some(1), "{log}");
+    let told = errors(&log);
+    assert!(told.contains("2.10.26") && told.contains("2.11"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_whose_logs_are_set_up_otherwise_says_what_differs_and_ends() {
+    let Some(binary) = Binary::newest() else { return };
+    let nats = Nats::single(&binary).await;
+    // The first one makes the streams as it wants them.
+    let first = crate::nats::gateway(&nats, "first").await;
+    let (code, log) = ends_on(&nats.url(), &[("BARRAGE_NATS_STREAM_BYTES", "33554432")]).await;
+    assert_eq!(code, Some(1), "{log}");
+    let told = errors(&log);
+    assert!(told.contains("barrage_h00") && told.contains("max_bytes"), "{log}");
+    // Whoever runs already is not disturbed.
+    until("readiness", || async { (first.readiness().await.0 == 200).then_some(()) }).await;
+    first.end().await;
+}
