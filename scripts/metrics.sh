@@ -5,4 +5,13 @@
 set -euo pipefail
 
 : "${BARRAGE_ADMIN_URL:?set by scripts/with-gateway.sh}"
-curl --silent --show-error --fail "$BARRAGE_ADMIN_URL/metrics" | promtool check metrics
+text=$(curl --silent --show-error --fail "$BARRAGE_ADMIN_URL/metrics")
+promtool check metrics <<<"$text"
+
+# It can only judge what is there: every metric of the source is, before anything has happened.
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+names=$(grep -oE '"barrage_[a-z_]+"' gateway/src/metrics.rs | tr -d '"' | sort -u)
+(($(wc -l <<<"$names") > 20)) # or they are no longer found
+for name in $names; do
+    grep -q "^# TYPE $name " <<<"$text" || { echo "missing: $name" >&2; exit 1; }
+done

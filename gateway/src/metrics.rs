@@ -17,7 +17,9 @@ use crate::metrics::register::{counter, counters, gauge, gauges, histogram};
 use crate::settings::Reason;
 
 pub(crate) use broker::BrokerMetrics;
-pub(crate) use labels::{CertificateReload, ConnectionEnd, JoinOutcome, Queue, Reload, TurnedAway};
+pub(crate) use labels::{
+    CertificateReload, ConnectionEnd, JoinOutcome, KeyRefresh, Queue, Reload, TurnedAway,
+};
 
 /// The metrics of one gateway.
 #[derive(Debug)]
@@ -65,64 +67,75 @@ const SECONDS: [f64; 12] =
 /// Events in a batch: up to a room without a budget.
 const EVENTS: [f64; 8] = [0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 250.0, 1000.0];
 
+/// The lanes of a client, and the statuses of answers, as labels.
+const LANES: [&str; 2] = ["control", "danmaku"];
+const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
 impl Metrics {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let registry = Registry::new();
         let r = &registry;
         let build = gauges(r, "barrage_build_info", "Always 1; what is running", "version")?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let config_reloads =
-            counters(r, "barrage_config_reloads_total", "Reloads of the configuration", "outcome")?;
-        for outcome in [Reload::Applied, Reload::Refused] {
-            // An alert sees the first one only if it is not the beginning of the series.
-            config_reloads.with_label_values(&[outcome.text()]).inc_by(0);
-        }
+        let classes = || ("class", Class::ALL.into_iter().map(Class::text));
+        let codes = ("code", Code::ALL.iter().map(|code| code.text()));
+        let faults = ("fault", TokenFault::ALL.into_iter().map(TokenFault::text));
         Ok(Self {
             connections: gauge(r, "barrage_connections", "WebSocket connections held now")?,
             connections_total: counter(r, "barrage_connections_total", "Connections accepted")?,
-            closes: counters(r, "barrage_closes_total", "Connections ended", "reason")?,
+            closes: counters(
+                r,
+                "barrage_closes_total",
+                "Connections ended",
+                ("reason", ConnectionEnd::texts()),
+            )?,
             turned_away: counters(
                 r,
                 "barrage_turned_away_total",
                 "Connections and requests refused before they became clients",
-                "reason",
+                ("reason", TurnedAway::TEXTS.iter().copied()),
             )?,
-            refusals: counters(r, "barrage_refusals_total", "Commands refused", "code")?,
+            refusals: counters(r, "barrage_refusals_total", "Commands refused", codes)?,
             token_faults: counters(
                 r,
                 "barrage_token_faults_total",
                 "Tokens that were not accepted",
-                "fault",
+                faults,
             )?,
             key_refreshes: counters(
                 r,
                 "barrage_key_refreshes_total",
                 "Looks for new keys",
-                "outcome",
+                ("outcome", KeyRefresh::TEXTS.iter().copied()),
             )?,
             keys: gauge(r, "barrage_keys", "Keys that prove tokens now")?,
             accepted: counters(
                 r,
                 "barrage_events_accepted_total",
                 "Events that the broker has acked",
-                "class",
+                classes(),
             )?,
             likes: counter(r, "barrage_likes_total", "Likes counted")?,
             repeats: counter(r, "barrage_repeats_total", "Events seen before and dropped")?,
-            joins: counters(r, "barrage_joins_total", "Joins answered", "outcome")?,
+            joins: counters(
+                r,
+                "barrage_joins_total",
+                "Joins answered",
+                ("outcome", JoinOutcome::TEXTS.iter().copied()),
+            )?,
             rooms: gauge(r, "barrage_rooms", "Rooms open on this gateway")?,
             room_settings: gauge(r, "barrage_room_settings", "Rooms with settings of their own")?,
             room_settings_faults: counters(
                 r,
                 "barrage_room_settings_faults_total",
                 "Faults in rooms' settings, refused or passed over",
-                "reason",
+                ("reason", Reason::ALL.into_iter().map(Reason::text)),
             )?,
             left_out: counters(
                 r,
                 "barrage_left_out_total",
                 "Events over a room's budget",
-                "class",
+                classes(),
             )?,
             batch_events: histogram(r, "barrage_batch_events", "Events sent per slot", &EVENTS)?,
             slot_lag_seconds: histogram(
@@ -137,7 +150,12 @@ impl Metrics {
                 "From a publish to the broker's ack",
                 &SECONDS,
             )?,
-            frames: counters(r, "barrage_frames_sent_total", "Frames written whole", "lane")?,
+            frames: counters(
+                r,
+                "barrage_frames_sent_total",
+                "Frames written whole",
+                ("lane", LANES),
+            )?,
             sent_bytes: counter(
                 r,
                 "barrage_sent_bytes_total",
@@ -162,15 +180,25 @@ impl Metrics {
                 r,
                 "barrage_queue_full_total",
                 "Refusals by a full queue",
-                "queue",
+                ("queue", Queue::TEXTS.iter().copied()),
             )?,
-            http: counters(r, "barrage_http_requests_total", "HTTP requests answered", "status")?,
-            config_reloads,
+            http: counters(
+                r,
+                "barrage_http_requests_total",
+                "HTTP requests answered",
+                ("status", STATUSES),
+            )?,
+            config_reloads: counters(
+                r,
+                "barrage_config_reloads_total",
+                "Reloads of the configuration",
+                ("outcome", Reload::TEXTS.iter().copied()),
+            )?,
             certificate_reloads: counters(
                 r,
                 "barrage_certificate_reloads_total",
                 "Changes of the certificate's files, taken over or refused",
-                "outcome",
+                ("outcome", CertificateReload::TEXTS.iter().copied()),
             )?,
             ready: gauge(r, "barrage_ready", "1 while this gateway is ready for clients")?,
             broker: BrokerMetrics {
@@ -234,10 +262,8 @@ impl Metrics {
         self.token_faults.with_label_values(&[fault.text()]).inc();
     }
 
-    /// A look for new keys; `whole` if every source answered.
-    pub(crate) fn keys_refreshed(&self, whole: bool) {
-        let outcome = if whole { "whole" } else { "failed" };
-        self.key_refreshes.with_label_values(&[outcome]).inc();
+    pub(crate) fn keys_refreshed(&self, outcome: KeyRefresh) {
+        self.key_refreshes.with_label_values(&[outcome.text()]).inc();
     }
 
     /// A fault in settings of a room, offered to the server API or kept by the broker.
@@ -259,9 +285,10 @@ impl Metrics {
 
     /// Frames that were written to their ends, with all their bytes.
     pub(crate) fn sent(&self, lane: Lane, frames: u64, bytes: u64) {
+        let [control, danmaku] = LANES;
         let lane = match lane {
-            Lane::Control => "control",
-            Lane::Danmaku => "danmaku",
+            Lane::Control => control,
+            Lane::Danmaku => danmaku,
         };
         self.frames.with_label_values(&[lane]).inc_by(frames);
         self.sent_bytes.inc_by(bytes);
@@ -283,13 +310,8 @@ impl Metrics {
     }
 
     pub(crate) fn http(&self, status: u16) {
-        let status = match status {
-            100..200 => "1xx",
-            200..300 => "2xx",
-            300..400 => "3xx",
-            400..500 => "4xx",
-            _ => "5xx",
-        };
+        let hundreds = usize::from(status / 100).clamp(1, STATUSES.len());
+        let status = STATUSES[hundreds - 1];
         self.http.with_label_values(&[status]).inc();
     }
 }

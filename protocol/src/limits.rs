@@ -1,7 +1,8 @@
 //! Sizes and counts, with the arithmetic that ties them together.
 //!
 //! These are the limits that hold for every gateway because they are part of the protocol, and
-//! the defaults of those that an operator may change. All are told to clients in `welcome`.
+//! the defaults of those that an operator may change. What a client can keep to is told in
+//! `welcome`.
 
 /// A room's name, in bytes of UTF-8: as base64url it still fits a broker subject token.
 pub const ROOM_ID_BYTES_MAX: usize = 96;
@@ -31,6 +32,8 @@ pub const COMMANDS_BURST: u32 = 200;
 pub const CONNECTIONS_PER_USER_MAX: u32 = 16;
 /// Publishes of one user in 5 seconds.
 pub const PUBLISH_PER_5S: u32 = 5;
+/// Messages with likes of one connection in 2 seconds.
+pub const LIKES_PER_2S: u32 = 5;
 /// The JSON of an opaque body (`x-…`, gift, paid, system), in bytes.
 pub const BODY_BYTES_MAX: usize = 8 * 1024;
 /// A token, in bytes.

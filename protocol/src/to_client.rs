@@ -162,7 +162,8 @@ impl<'a> ServerMessage<'a> {
     }
 }
 
-/// What a client may send, told in `welcome`.
+/// What a client may send and hold, told in `welcome`. A burst is what may come at once; as many
+/// again may come over its period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// A message of a viewer, in bytes, after inflating.
@@ -179,8 +180,16 @@ pub struct Limits {
     pub key_chars: usize,
     /// Likes in one publish.
     pub likes_per_publish: u32,
-    /// Publishes of one user in 5 seconds.
+    /// Publishes of one user in 5 seconds, in the long run; rounded down.
     pub publish_per_5s: u32,
+    /// Publishes of one user: a burst …
+    pub publish_burst: u32,
+    /// … and its period, in milliseconds.
+    pub publish_period_ms: u64,
+    /// Messages with likes of one connection: a burst …
+    pub likes_burst: u32,
+    /// … and its period, in milliseconds.
+    pub likes_period_ms: u64,
     /// Commands of one connection per second.
     pub commands_per_s: u32,
     /// Commands of one connection at once.
@@ -191,6 +200,30 @@ pub struct Limits {
     pub rooms: usize,
     /// Newest events that a join may ask for.
     pub history_events: usize,
+    /// A room's name, in bytes.
+    pub room_bytes: usize,
+    /// A token, in bytes.
+    pub token_bytes: usize,
+    /// Replies that wait for a client that does not read; one more ends the connection.
+    pub control_messages: usize,
+    /// Bytes of them.
+    pub control_bytes: usize,
+    /// Bytes of batches that wait for a client that does not read; older ones become a gap.
+    pub unsent_bytes: usize,
+    /// Connections and handshakes of one address, if they are limited.
+    #[serde(flatten)]
+    pub address: Option<AddressLimits>,
+}
+
+/// What one address may hold and ask for, told in `welcome`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AddressLimits {
+    /// Connections to this gateway.
+    pub address_connections: u32,
+    /// Handshakes: a burst …
+    pub address_handshakes_burst: u32,
+    /// … and its period, in milliseconds.
+    pub address_handshakes_period_ms: u64,
 }
 
 impl Default for Limits {
@@ -204,11 +237,21 @@ impl Default for Limits {
             key_chars: limits::KEY_CHARS_MAX,
             likes_per_publish: limits::LIKES_PER_PUBLISH_MAX,
             publish_per_5s: limits::PUBLISH_PER_5S,
+            publish_burst: limits::PUBLISH_PER_5S,
+            publish_period_ms: 5_000,
+            likes_burst: limits::LIKES_PER_2S,
+            likes_period_ms: 2_000,
             commands_per_s: limits::COMMANDS_PER_S,
             commands_burst: limits::COMMANDS_BURST,
             connections_per_user: limits::CONNECTIONS_PER_USER_MAX,
             rooms: limits::ROOMS_PER_CONNECTION_MAX,
             history_events: limits::HISTORY_EVENTS_MAX,
+            room_bytes: limits::ROOM_ID_BYTES_MAX,
+            token_bytes: limits::TOKEN_BYTES_MAX,
+            control_messages: limits::CONTROL_LANE_MESSAGES_MAX,
+            control_bytes: limits::CONTROL_LANE_BYTES_MAX,
+            unsent_bytes: limits::UNSENT_BYTES_MAX,
+            address: None,
         }
     }
 }

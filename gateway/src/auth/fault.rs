@@ -32,6 +32,19 @@ pub(crate) enum TokenFault {
 }
 
 impl TokenFault {
+    /// Every fault; of wrong claims, one.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::Algorithm,
+        Self::UnknownKey,
+        Self::Unchecked,
+        Self::Signature,
+        Self::Claim("a claim is wrong"),
+        Self::Expired,
+        Self::NotYet,
+    ];
+
     /// What the client is told.
     pub(crate) fn refusal(self) -> Refusal {
         let unauthorized = |message| Refusal::new(Code::Unauthorized, message);

@@ -13,9 +13,14 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// How many come in the long run, per second.
-    pub(crate) fn per_second(self) -> u32 {
-        (f64::from(self.burst) / self.period.as_secs_f64()) as u32
+    /// How many come in the long run over a time, rounded down.
+    pub(crate) fn over(self, time: Duration) -> u32 {
+        (f64::from(self.burst) * time.as_secs_f64() / self.period.as_secs_f64()) as u32
+    }
+
+    /// The time over which a burst comes again, in milliseconds.
+    pub(crate) fn period_ms(self) -> u64 {
+        u64::try_from(self.period.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

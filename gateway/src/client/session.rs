@@ -57,7 +57,7 @@ impl Default for SessionRules {
                     (limits::COMMANDS_BURST / limits::COMMANDS_PER_S) as u64,
                 ),
             },
-            likes: Rate { burst: 5, period: Duration::from_secs(2) },
+            likes: Rate { burst: limits::LIKES_PER_2S, period: Duration::from_secs(2) },
             paid_from_clients: PaidFromClients::Refused,
         }
     }

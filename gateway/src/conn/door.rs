@@ -1,12 +1,14 @@
 //! At the door: who somebody is, and the first thing they are told.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use protocol::event::User;
 use protocol::ids::UserId;
-use protocol::to_client::{Limits, ServerMessage};
+use protocol::to_client::{AddressLimits, Limits, ServerMessage};
 
 use crate::auth::{Claims, Grants, TokenFault};
+use crate::client::guests::{self, GuestRules};
 use crate::client::session::SessionRules;
 use crate::conn::behind;
 use crate::conn::context::Context;
@@ -65,14 +67,7 @@ pub(super) async fn turn_away(
 }
 
 pub(super) fn welcome(context: &Context, user: &User) -> Vec<u8> {
-    let SessionRules { publishes, commands, .. } = context.session;
-    let limits = Limits {
-        publish_per_5s: publishes.burst,
-        commands_per_s: commands.per_second(),
-        commands_burst: commands.burst,
-        connections_per_user: context.guests.connections_per_user_max,
-        ..Limits::default()
-    };
+    let limits = limits(&context.session, &context.guests);
     ServerMessage::Welcome {
         node: &context.node,
         user,
@@ -82,6 +77,29 @@ pub(super) fn welcome(context: &Context, user: &User) -> Vec<u8> {
         limits,
     }
     .render()
+}
+
+/// What a client may send and hold here.
+fn limits(rules: &SessionRules, guests: &GuestRules) -> Limits {
+    let SessionRules { publishes, commands, likes, .. } = *rules;
+    let GuestRules { address_connections_max, address_handshakes, .. } = *guests;
+    let address = AddressLimits {
+        address_connections: address_connections_max,
+        address_handshakes_burst: address_handshakes.burst,
+        address_handshakes_period_ms: address_handshakes.period_ms(),
+    };
+    Limits {
+        publish_per_5s: publishes.over(Duration::from_secs(5)),
+        publish_burst: publishes.burst,
+        publish_period_ms: publishes.period_ms(),
+        likes_burst: likes.burst,
+        likes_period_ms: likes.period_ms(),
+        commands_per_s: commands.over(Duration::from_secs(1)),
+        commands_burst: commands.burst,
+        connections_per_user: guests.connections_per_user_max,
+        address: (guests.address_limits == guests::AddressLimits::On).then_some(address),
+        ..Limits::default()
+    }
 }
 
 /// Reads on until the socket ends, so that the close frame is not lost to a reset.

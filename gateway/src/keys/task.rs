@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::keys::{Looked, Refresher};
+use crate::metrics::KeyRefresh;
 
 /// Key files are read again this often.
 const FILES_EVERY: Duration = Duration::from_secs(30);
@@ -78,7 +79,8 @@ impl Refresher {
     /// Tells those who wait that everybody was asked, and whether everybody answered.
     fn tell(&self, whole: bool) {
         let shared = &self.keys.0;
-        shared.metrics.keys_refreshed(whole);
+        let outcome = if whole { KeyRefresh::Whole } else { KeyRefresh::Failed };
+        shared.metrics.keys_refreshed(outcome);
         shared.looked.send_modify(|looked| *looked = Looked { count: looked.count + 1, whole });
     }
 }

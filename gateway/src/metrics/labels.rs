@@ -1,126 +1,106 @@
 //! What the labels of metrics can be: one enum for each label, so that no value is made up where it
-//! is counted.
+//! is counted, and every value is there from the start.
 
 use protocol::close::CloseReason;
 
-/// A queue that refuses when it is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Queue {
-    /// The broker's publish and command queues.
-    Broker,
+/// Declares a label once: each value, its text, what it means.
+macro_rules! label {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            /// The texts of all values.
+            pub(super) const TEXTS: &'static [&'static str] = &[$($text),+];
+
+            pub(super) fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
 }
 
-impl Queue {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Broker => "broker",
-        }
+label! {
+    /// A queue that refuses when it is full.
+    Queue {
+        /// The broker's publish and command queues.
+        Broker = "broker",
     }
 }
 
-/// What became of a new certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CertificateReload {
-    Taken,
-    /// The one before it stays.
-    Refused,
-}
-
-impl CertificateReload {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Refused => "refused",
-        }
+label! {
+    /// What became of a new certificate.
+    CertificateReload {
+        Taken = "taken",
+        /// The one before it stays.
+        Refused = "refused",
     }
 }
 
-/// How a join ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JoinOutcome {
-    Fresh,
-    Recovered,
-    NotRecovered,
-    Refused,
-}
-
-impl JoinOutcome {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Fresh => "fresh",
-            Self::Recovered => "recovered",
-            Self::NotRecovered => "not_recovered",
-            Self::Refused => "refused",
-        }
+label! {
+    /// What a look for new keys has brought.
+    KeyRefresh {
+        /// What every source has.
+        Whole = "whole",
+        /// Not every source answered.
+        Failed = "failed",
     }
 }
 
-/// What a reload of the configuration has led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reload {
-    /// What can change without a restart is as the sources say.
-    Applied,
-    /// The sources have faults: everything is as it was.
-    Refused,
-}
-
-impl Reload {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Refused => "refused",
-        }
+label! {
+    /// How a join ended.
+    JoinOutcome {
+        Fresh = "fresh",
+        Recovered = "recovered",
+        NotRecovered = "not_recovered",
+        Refused = "refused",
     }
 }
 
-/// Why a connection did not become a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TurnedAway {
-    /// The gateway holds as many as it may.
-    Full,
-    /// The address holds as many as it may.
-    AddressConnections,
-    /// The address asks too often.
-    AddressHandshakes,
-    /// The user holds as many as it may, and asks for an event stream.
-    UserConnections,
-    /// The page is of an origin that may not connect.
-    Origin,
-    /// The room's events may not be viewed by whoever asks for them.
-    Forbidden,
-    /// What asks for a WebSocket or for events is no request for one.
-    BadRequest,
-    /// Over a limit, and too many are being told so already: closed without an answer.
-    Unheard,
-    /// The TLS handshake failed, or took too long.
-    TlsHandshake,
-    /// The head of a request did not come in time.
-    SlowHead,
-    /// The connection ended within the head of a request.
-    HalfHead,
-    /// The head of a request is none, or too large.
-    BadHead,
-    /// A trusted proxy did not begin with its header.
-    ProxyHeader,
+label! {
+    /// What a reload of the configuration has led to.
+    Reload {
+        /// What can change without a restart is as the sources say.
+        Applied = "applied",
+        /// The sources have faults: everything is as it was.
+        Refused = "refused",
+    }
 }
 
-impl TurnedAway {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::AddressConnections => "address_connections",
-            Self::AddressHandshakes => "address_handshakes",
-            Self::UserConnections => "user_connections",
-            Self::Origin => "origin",
-            Self::Forbidden => "forbidden",
-            Self::BadRequest => "bad_request",
-            Self::Unheard => "unheard",
-            Self::TlsHandshake => "tls_handshake",
-            Self::SlowHead => "slow_head",
-            Self::HalfHead => "half_head",
-            Self::BadHead => "bad_head",
-            Self::ProxyHeader => "proxy_header",
-        }
+label! {
+    /// Why a connection did not become a client.
+    TurnedAway {
+        /// The gateway holds as many as it may.
+        Full = "full",
+        /// The address holds as many as it may.
+        AddressConnections = "address_connections",
+        /// The address asks too often.
+        AddressHandshakes = "address_handshakes",
+        /// The user holds as many as it may, and asks for an event stream.
+        UserConnections = "user_connections",
+        /// The page is of an origin that may not connect.
+        Origin = "origin",
+        /// The room's events may not be viewed by whoever asks for them.
+        Forbidden = "forbidden",
+        /// What asks for a WebSocket or for events is no request for one.
+        BadRequest = "bad_request",
+        /// Over a limit, and too many are being told so already: closed without an answer.
+        Unheard = "unheard",
+        /// The TLS handshake failed, or took too long.
+        TlsHandshake = "tls_handshake",
+        /// The head of a request did not come in time.
+        SlowHead = "slow_head",
+        /// The connection ended within the head of a request.
+        HalfHead = "half_head",
+        /// The head of a request is none, or too large.
+        BadHead = "bad_head",
+        /// A trusted proxy did not begin with its header.
+        ProxyHeader = "proxy_header",
     }
 }
 
@@ -134,6 +114,12 @@ pub(crate) enum ConnectionEnd {
 }
 
 impl ConnectionEnd {
+    /// The texts of all ends.
+    pub(super) fn texts() -> impl Iterator<Item = &'static str> {
+        let closes = CloseReason::ALL.into_iter().map(CloseReason::text);
+        closes.chain([Self::Lost.text()])
+    }
+
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Closed(reason) => reason.text(),

@@ -27,13 +27,19 @@ pub(super) fn gauges(
     register(registry, IntGaugeVec::new(Opts::new(name, help), &[label])?)
 }
 
+/// A counter for each value of a label, all of them 0 at first: whoever looks for the first one
+/// sees it only if that is not the beginning of the series.
 pub(super) fn counters(
     registry: &Registry,
     name: &str,
     help: &str,
-    label: &str,
+    (label, values): (&str, impl IntoIterator<Item = &'static str>),
 ) -> anyhow::Result<IntCounterVec> {
-    register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+    for value in values {
+        counters.with_label_values(&[value]).inc_by(0);
+    }
+    register(registry, counters)
 }
 
 pub(super) fn histogram(

@@ -50,6 +50,10 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Malformed, Self::UnknownKey, Self::BadValue, Self::RepeatedKey];
+
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",

@@ -321,16 +321,34 @@ async fn a_user_with_too_many_connections_is_closed_with_4504_and_leaves_no_trac
 }
 
 #[tokio::test]
-async fn what_a_client_can_act_on_is_told_in_welcome() {
+async fn every_limit_is_told_in_welcome_as_it_is_set() {
+    let rate = |burst, period_s| Rate { burst, period: Duration::from_secs(period_s) };
     let gateway = TestGateway::with(|config| {
-        config.session.commands = Rate { burst: 60, period: Duration::from_secs(2) };
+        config.session.commands = rate(60, 2);
+        config.session.publishes = rate(6, 10);
+        config.session.likes = rate(4, 3);
         config.guests.connections_per_user_max = 9;
+        config.guests.address_limits = AddressLimits::On;
+        config.guests.address_connections_max = 70;
+        config.guests.address_handshakes = rate(80, 20);
     })
     .await;
     let client = TestClient::connect(gateway.public).await;
     let limits = &client.memory.first("welcome").unwrap()["limits"];
-    assert_eq!(limits["commands_per_s"], 30);
-    assert_eq!(limits["commands_burst"], 60);
-    assert_eq!(limits["connections_per_user"], 9);
+    for (name, limit) in [
+        ("commands_per_s", 30),
+        ("commands_burst", 60),
+        ("publish_per_5s", 3),
+        ("publish_burst", 6),
+        ("publish_period_ms", 10_000),
+        ("likes_burst", 4),
+        ("likes_period_ms", 3_000),
+        ("connections_per_user", 9),
+        ("address_connections", 70),
+        ("address_handshakes_burst", 80),
+        ("address_handshakes_period_ms", 20_000),
+    ] {
+        assert_eq!(limits[name], limit, "{name}: {limits}");
+    }
     gateway.end().await;
 }

@@ -28,7 +28,9 @@ async fn welcome_tells_who_the_client_is_and_what_it_may_send() {
         "frame_bytes": 16_384, "peer_frame_bytes": 65_536, "text_chars": 200, "body_bytes": 8_192,
         "emotes": 16, "key_chars": 64, "likes_per_publish": 50, "publish_per_5s": 7, "rooms": 32,
         "history_events": 100, "commands_per_s": 2_500, "commands_burst": 10_000,
-        "connections_per_user": 16,
+        "connections_per_user": 16, "publish_burst": 7, "publish_period_ms": 5_000,
+        "likes_burst": 10_000, "likes_period_ms": 2_000, "room_bytes": 96, "token_bytes": 8_192,
+        "control_messages": 256, "control_bytes": 1_048_576, "unsent_bytes": 524_288,
     });
     assert_eq!(welcome["limits"], limits);
     let users = [&ann, &bob].map(|client| client.memory.first("welcome").unwrap()["user"].clone());

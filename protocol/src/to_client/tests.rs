@@ -60,8 +60,11 @@ fn a_welcome_tells_who_the_client_is_and_what_it_may_send() {
             r#""ping_interval_ms":25000,"ping_timeout_ms":60000,"#,
             r#""limits":{"frame_bytes":16384,"peer_frame_bytes":65536,"text_chars":200,"#,
             r#""body_bytes":8192,"emotes":16,"key_chars":64,"likes_per_publish":50,"#,
-            r#""publish_per_5s":5,"commands_per_s":50,"commands_burst":200,"#,
-            r#""connections_per_user":16,"rooms":32,"history_events":100}}"#
+            r#""publish_per_5s":5,"publish_burst":5,"publish_period_ms":5000,"#,
+            r#""likes_burst":5,"likes_period_ms":2000,"commands_per_s":50,"commands_burst":200,"#,
+            r#""connections_per_user":16,"rooms":32,"history_events":100,"room_bytes":96,"#,
+            r#""token_bytes":8192,"control_messages":256,"control_bytes":1048576,"#,
+            r#""unsent_bytes":524288}}"#
         )
     );
 }

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::account::Account;
+use super::listens::listens;
 use super::memory::Memory;
 use super::soon;
 
@@ -44,6 +45,8 @@ impl Default for Dial<'_> {
         Self { path: "/ws", headers: Vec::new(), accounts: BTreeMap::new() }
     }
 }
+
+listens!(TestClient);
 
 impl TestClient {
     /// Connects and waits for `welcome`.
@@ -106,13 +109,6 @@ impl TestClient {
         id
     }
 
-    /// Sends a command and waits for its reply.
-    pub(crate) async fn ask(&mut self, command: Value) -> Value {
-        let what = format!("the reply to {command}");
-        let id = self.command(command).await;
-        self.until(&what, |memory| memory.reply(id).cloned()).await
-    }
-
     /// Sends a command and waits for the error it must be answered with; returns the error.
     pub(crate) async fn ask_in_vain(&mut self, command: Value, code: &str) -> Value {
         let error = self.ask(command).await;
@@ -165,39 +161,11 @@ impl TestClient {
         assert_eq!(pong["type"], "pong");
     }
 
-    /// Reads until there is something to find in the memory.
-    pub(crate) async fn until<T>(
-        &mut self,
-        what: &str,
-        mut find: impl FnMut(&Memory) -> Option<T>,
-    ) -> T {
-        soon(what, async {
-            loop {
-                if let Some(found) = find(&self.memory) {
-                    return found;
-                }
-                assert!(!self.memory.ended, "{what}: the end came first: {:?}", self.memory.closed);
-                self.read().await;
-            }
-        })
-        .await
-    }
-
     /// Reads until a danmaku with this text has come to a room; returns its event.
     pub(crate) async fn hears(&mut self, room: &str, text: &str) -> Value {
         let what = format!("`{text}` in `{room}`");
         let find = |memory: &Memory| Some(memory.account(room).find(text)?.event.clone());
         self.until(&what, find).await
-    }
-
-    /// Reads until the account of a room has come so far and nothing is held.
-    pub(crate) async fn reaches(&mut self, room: &str, seq: u64) {
-        let what = format!("entry {seq} of `{room}`");
-        let there = |memory: &Memory| {
-            let account = memory.account(room);
-            (account.cursor.seq >= seq && account.held == 0).then_some(())
-        };
-        self.until(&what, there).await;
     }
 
     /// Reads one frame.
@@ -214,17 +182,6 @@ impl TestClient {
             Some(Ok(other)) => panic!("not a frame of this protocol: {other:?}"),
             Some(Err(_)) | None => memory.ended = true,
         }
-    }
-
-    /// Reads until the connection has ended; returns the code it was closed with, if it was.
-    pub(crate) async fn ends(&mut self) -> Option<u16> {
-        soon("the end of the connection", async {
-            while !self.memory.ended {
-                self.read().await;
-            }
-        })
-        .await;
-        self.memory.close_code()
     }
 
     /// Closes politely and waits for the answer; returns the accounts, to go on with.

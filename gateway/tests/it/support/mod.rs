@@ -11,6 +11,7 @@ pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod issuer;
+pub(crate) mod listens;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod raw;

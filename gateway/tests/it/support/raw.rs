@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::frames::{CLOSE, CONTINUATION, FIN, Frame, PING, PONG, RSV1, TEXT};
+use super::listens::listens;
 use super::memory::Memory;
 use super::soon;
 
@@ -42,6 +43,8 @@ struct ServerFrame {
     first: u8,
     payload: Vec<u8>,
 }
+
+listens!(RawClient);
 
 impl RawClient {
     /// Connects without compression.
@@ -135,57 +138,11 @@ impl RawClient {
         self.send(&Frame::text(&command.to_string())).await;
     }
 
-    /// Sends a command and waits for its reply.
-    pub(crate) async fn ask(&mut self, command: Value) -> Value {
-        let what = format!("the reply to {command}");
-        let id = self.command(command).await;
-        self.until(&what, |memory| memory.reply(id).cloned()).await
-    }
-
     /// Joins a room.
     pub(crate) async fn join(&mut self, room: &str) -> Value {
         let joined = self.ask(json!({ "type": "join", "room": room })).await;
         assert_eq!(joined["type"], "joined", "{joined}");
         joined
-    }
-
-    /// Reads until there is something to find in the memory.
-    pub(crate) async fn until<T>(
-        &mut self,
-        what: &str,
-        mut find: impl FnMut(&Memory) -> Option<T>,
-    ) -> T {
-        soon(what, async {
-            loop {
-                if let Some(found) = find(&self.memory) {
-                    return found;
-                }
-                assert!(!self.memory.ended, "{what}: the end came first: {:?}", self.memory.closed);
-                self.read().await;
-            }
-        })
-        .await
-    }
-
-    /// Reads until the account of a room has come so far and nothing is held.
-    pub(crate) async fn reaches(&mut self, room: &str, seq: u64) {
-        let what = format!("entry {seq} of `{room}`");
-        let there = |memory: &Memory| {
-            let account = memory.account(room);
-            (account.cursor.seq >= seq && account.held == 0).then_some(())
-        };
-        self.until(&what, there).await;
-    }
-
-    /// Reads until the connection has ended; returns the code it was closed with, if it was.
-    pub(crate) async fn ends(&mut self) -> Option<u16> {
-        soon("the end of the connection", async {
-            while !self.memory.ended {
-                self.read().await;
-            }
-        })
-        .await;
-        self.memory.close_code()
     }
 
     /// Reads one frame.
