@@ -75,8 +75,7 @@ async fn a_bad_token_is_told_and_closed_for_good_and_an_old_one_may_come_back() 
     assert_eq!(gateway.metric("barrage_closes_total", "bad_token").await, 7.0);
     assert_eq!(gateway.metric("barrage_closes_total", "token_expired").await, 1.0);
     gateway.until_metric("barrage_connections", "", |held| held == 1.0).await;
-    witness.publish("demo", "完").await;
-    witness.hears("demo", "完").await;
+    witness.reaches("demo", 6).await;
     witness.memory.account("demo").assert_closes();
     gateway.end().await;
 }
