@@ -11,7 +11,8 @@ use broker_bridge::Stats;
 use serde_json::json;
 
 use crate::health::{Health, Stage};
-use crate::http::api::{self, Api};
+use crate::http::api::{self, Api, Route};
+use crate::http::openapi;
 use crate::metrics::Metrics;
 use crate::now::Clock;
 
@@ -25,12 +26,22 @@ pub(crate) struct Admin {
     pub(crate) stats: Option<Arc<Stats>>,
 }
 
+/// Every route of the admin port that asks for no key, as the OpenAPI document has them.
+pub(crate) fn table() -> Vec<Route<Admin>> {
+    vec![
+        ("get", "/metrics", get(metrics)),
+        ("get", "/healthz", get(healthz)),
+        ("get", "/readyz", get(readyz)),
+        ("get", "/openapi.json", get(openapi::document)),
+    ]
+}
+
 /// Every route of the admin port.
 pub(crate) fn routes(admin: Admin, api: Api) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+    let add = |router: Router<Admin>, (_, path, to): Route<Admin>| router.route(path, to);
+    table()
+        .into_iter()
+        .fold(Router::new(), add)
         .with_state(admin)
         .merge(api::routes(api))
         .fallback(not_found)

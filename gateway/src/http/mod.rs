@@ -8,6 +8,7 @@ pub(crate) mod entry;
 pub(crate) mod events;
 mod held;
 pub(crate) mod listen;
+mod openapi;
 pub(crate) mod pages;
 pub(crate) mod refusals;
 pub(crate) mod serve;

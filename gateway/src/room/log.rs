@@ -20,6 +20,8 @@ pub(crate) struct Log {
     slots: Slots,
     ring: Ring,
     seen: Seen,
+    /// The same of events that are in no log: whether one is there as well is the log's to tell.
+    seen_live: Seen,
     /// Heads at which clients joined inside a slot that is still open, ascending.
     heads: Vec<Seq>,
     /// Up to here there are entries that did not reach this gateway, or without their events; the
@@ -62,6 +64,7 @@ impl Log {
             slots,
             ring: Ring::default(),
             seen: Seen::default(),
+            seen_live: Seen::default(),
             heads: Vec::new(),
             unknown_upto: 0,
         };
@@ -89,9 +92,15 @@ impl Log {
         Some(repeats)
     }
 
-    /// Takes events that are in no log.
-    pub(crate) fn add_live(&mut self, origin_ms: u64, events: &[Event], now_ms: u64) {
-        self.slots.add_live(self.head.seq, origin_ms, events, now_ms);
+    /// Takes events that are in no log; returns how many of them were repeats.
+    pub(crate) fn add_live(&mut self, origin_ms: u64, events: &[Event], now_ms: u64) -> usize {
+        let (seen, live) = (&self.seen, &mut self.seen_live);
+        let is_new = |event: &&Event| !seen.has(event.id) && live.admit(event.id, origin_ms);
+        let admitted: Vec<Event> = events.iter().filter(is_new).cloned().collect();
+        if !admitted.is_empty() {
+            self.slots.add_live(self.head.seq, origin_ms, &admitted, now_ms);
+        }
+        events.len() - admitted.len()
     }
 
     /// Goes on at a later position, with nothing open but the pacing of held events.

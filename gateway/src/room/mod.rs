@@ -200,7 +200,10 @@ impl Room {
             }
             RoomDelivery::Live { origin_ms, events } => {
                 if let Some(log) = &mut self.log {
-                    log.add_live(origin_ms, &events, now.unix_ms);
+                    let repeats = log.add_live(origin_ms, &events, now.unix_ms);
+                    if repeats > 0 {
+                        out.push(Effect::Repeats(repeats));
+                    }
                 }
             }
             RoomDelivery::Lost { upto, events } => self.lost(upto, events, now, out),

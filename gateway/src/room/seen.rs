@@ -26,6 +26,11 @@ impl Seen {
         events.filter(|event| self.admit(event.id, entry.origin_ms)).cloned().collect()
     }
 
+    /// Whether the event is keyed, and its id is among those remembered.
+    pub(crate) fn has(&self, id: EventId) -> bool {
+        self.ids.contains(&id)
+    }
+
     /// Whether the event may pass: it is not keyed, or its id was not seen in the last minute.
     ///
     /// Ages by the origin times of the log, not by the local clock, so that every hub decides

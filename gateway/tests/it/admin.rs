@@ -10,6 +10,7 @@ use crate::support::events;
 use crate::support::frames::{FIN, Frame, PING};
 use crate::support::gateway::TestGateway;
 use crate::support::http::request;
+use crate::support::openapi::{DOCUMENT, assert_described};
 use crate::support::raw::RawClient;
 
 const ROOM: &str = "demo";
@@ -138,5 +139,17 @@ async fn health_and_readiness_are_told_to_anybody() {
     assert_eq!((health.status, health.json()), (200, json!({ "stuck_loops": 0 })));
     let (status, ready) = gateway.readiness().await;
     assert_eq!((status, ready), (200, json!({ "state": "ready", "degraded": false })));
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn the_description_of_the_admin_port_is_served_there() {
+    let gateway = TestGateway::start().await;
+    let answer = request(gateway.admin, "GET", "/openapi.json", &[], b"").await;
+    assert_eq!((answer.status, &answer.json()), (200, &*DOCUMENT));
+    for path in ["/openapi.json", "/readyz", "/healthz", "/metrics"] {
+        let answer = request(gateway.admin, "GET", path, &[], b"").await;
+        assert_described("GET", path, &answer);
+    }
     gateway.end().await;
 }

@@ -12,7 +12,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Json, Router};
 use broker_bridge::Broker;
 use protocol::ids::RoomId;
@@ -36,22 +36,44 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<Metrics>,
 }
 
+/// A method of an address, and who answers it.
+pub(crate) type Route<S> = (&'static str, &'static str, MethodRouter<S>);
+
+/// Every route below `/v1`, as the OpenAPI document has them.
+pub(crate) fn table() -> Vec<Route<Api>> {
+    vec![
+        ("post", "/v1/events", post(publish::many)),
+        ("get", "/v1/nodes", get(nodes::all)),
+        ("get", "/v1/rooms/{room}", get(rooms::info)),
+        ("post", "/v1/rooms/{room}/events", post(publish::one)),
+        ("get", "/v1/rooms/{room}/history", get(rooms::history)),
+        ("get", "/v1/rooms/{room}/settings", get(settings::show)),
+        ("put", "/v1/rooms/{room}/settings", put(settings::put)),
+        ("delete", "/v1/rooms/{room}/settings", delete(settings::forget)),
+    ]
+}
+
 /// The routes below `/v1`.
 pub(crate) fn routes(api: Api) -> Router {
-    Router::new()
-        .route("/v1/events", post(publish::many))
-        .route("/v1/nodes", get(nodes::all))
-        .route("/v1/rooms/{room}/events", post(publish::one))
-        .route("/v1/rooms/{room}", get(rooms::info))
-        .route("/v1/rooms/{room}/history", get(rooms::history))
-        .route(
-            "/v1/rooms/{room}/settings",
-            get(settings::show).put(settings::put).delete(settings::forget),
-        )
+    let add = |router: Router<Api>, (_, path, to): Route<Api>| router.route(path, to);
+    table()
+        .into_iter()
+        .fold(Router::new(), add)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(api.clone(), authorize))
         .with_state(api)
 }
+
+/// Every code that the server API refuses with.
+pub(crate) const CODES: [Code; 7] = [
+    Code::BadRequest,
+    Code::TooLarge,
+    Code::Unauthorized,
+    Code::NoSuchRoom,
+    Code::Busy,
+    Code::Unavailable,
+    Code::Internal,
+];
 
 /// A refusal as an HTTP answer.
 #[derive(Debug)]
@@ -108,11 +130,12 @@ impl From<&Refusal> for ErrorBody {
     fn from(refusal: &Refusal) -> Self {
         let retry_after_ms = refusal.retry_after.map(|after| after.as_millis() as u64);
         let (code, message) = (refusal.code.text(), refusal.message);
+        debug_assert!(CODES.contains(&refusal.code), "{code} is not in the OpenAPI document");
         Self { error: ErrorFields { code, message, retry_after_ms, faults: Vec::new() } }
     }
 }
 
-fn status_of(code: Code) -> StatusCode {
+pub(crate) fn status_of(code: Code) -> StatusCode {
     match code {
         Code::Unauthorized | Code::TokenExpired => StatusCode::UNAUTHORIZED,
         Code::Forbidden | Code::Banned | Code::Muted => StatusCode::FORBIDDEN,

@@ -7,7 +7,9 @@ use protocol::event::Class;
 use protocol::refusal::Code;
 use serde_json::{Value, json};
 
-use super::fixtures::{Driven, TICK_MS, Told, at, cursor, entry, event, join, one, start_ms};
+use super::fixtures::{
+    Driven, TICK_MS, Told, at, cursor, entry, event, join, keyed, one, start_ms,
+};
 use crate::room::effect::{Effect, Join, RoomFrame};
 
 fn live(driven: &mut Driven, numbers: &[u64], class: Class) {
@@ -55,6 +57,28 @@ fn live_events_go_out_with_their_slot_and_move_no_cursor() {
     let batch = &driven.told()[0];
     assert_eq!((batch.prev, batch.cursor, &batch.events[..]), (Some(1), 1, &[22][..]));
     assert_eq!(driven.told(), [], "once");
+}
+
+#[test]
+fn a_live_event_with_a_key_shows_once_unless_the_log_brings_it() {
+    let mut driven = Driven::opened(0).seated(1);
+    let live = |driven: &mut Driven, n: u64, key: &str| {
+        let events = [keyed(n, Class::Chat, key)].into();
+        driven.deliver(RoomDelivery::Live { origin_ms: start_ms(), events });
+    };
+    driven.entry(entry(1, 0, vec![keyed(1, Class::Chat, "stored")]));
+    live(&mut driven, 2, "stored");
+    live(&mut driven, 3, "live");
+    live(&mut driven, 4, "live");
+    driven.entry(entry(2, 0, vec![keyed(3, Class::Chat, "live")]));
+    let repeats =
+        driven.take_if(|it| if let Effect::Repeats(count) = it { Ok(count) } else { Err(it) });
+    assert_eq!(repeats, [1, 1]);
+    driven.wait_until(TICK_MS);
+    assert_eq!(driven.told()[0].events, [1, 3, 3], "its place in the log is its own");
+    live(&mut driven, 5, "live");
+    driven.wait_until(2 * TICK_MS);
+    assert_eq!(driven.take_frames().len(), 0);
 }
 
 #[test]

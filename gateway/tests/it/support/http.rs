@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::soon;
+use super::{openapi, soon};
 
 /// An HTTP answer.
 #[derive(Debug, Clone)]
@@ -98,7 +98,21 @@ impl Api {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        request(self.admin, "GET", path, &[("Authorization", &self.bearer)], b"").await
+        self.send("GET", path, &[], b"").await
+    }
+
+    /// Makes a request whose answer the OpenAPI document has to describe.
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let own = [("Authorization", self.bearer.as_str())];
+        let answer = request(self.admin, method, path, &[&own, headers].concat(), body).await;
+        openapi::assert_described(method, path, &answer);
+        answer
     }
 
     pub(crate) async fn post(&self, path: &str, body: &[u8]) -> Answer {
@@ -111,8 +125,8 @@ impl Api {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        let own = [("Authorization", self.bearer.as_str()), ("Content-Type", "application/json")];
-        request(self.admin, "POST", path, &[&own, headers].concat(), body).await
+        let json = [("Content-Type", "application/json")];
+        self.send("POST", path, &[&json, headers].concat(), body).await
     }
 
     /// Gives a room settings of its own.
@@ -127,7 +141,7 @@ impl Api {
 
     async fn settings(&self, method: &str, room: &str, body: &[u8]) -> Answer {
         let path = format!("/v1/rooms/{}/settings", percent(room));
-        request(self.admin, method, &path, &[("Authorization", &self.bearer)], body).await
+        self.send(method, &path, &[], body).await
     }
 
     /// Publishes one event; returns it.

@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod issuer;
 pub(crate) mod listens;
 pub(crate) mod memory;
+pub(crate) mod openapi;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod scene;
