@@ -153,10 +153,17 @@ export interface Batch {
   self: boolean;
 }
 
+/** Events that cannot be shown: tell people, they may have missed something. */
 export interface Gap {
   from: string;
   to: string;
+  /** How many; 0 where nobody can know it. */
   count: number;
+  /**
+   * `slow`: this client did not read. `lost`: the cluster has lost them.
+   * `expired`: the room's log was out of reach, or a join was not recovered
+   * (then the account starts anew, and this comes right before `joined`).
+   */
   reason: 'slow' | 'lost' | 'expired' | string;
 }
 

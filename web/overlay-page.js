@@ -4,7 +4,7 @@
 import { BarrageClient } from './barrage.js';
 import { Overlay } from './overlay.js';
 import { fold, plain, takenBack } from './demo/event-text.js';
-import { lang, t } from './i18n.js';
+import { lang, number, t } from './i18n.js';
 import { Cards } from './overlay-page/cards.js';
 import { LineList } from './overlay-page/list.js';
 import { readParams } from './overlay-page/params.js';
@@ -51,6 +51,7 @@ function connect() {
   });
   const room = client.join(params.room, { history: list ? LIST_HISTORY : 0 });
   room.on('batch', ({ events, tickMs, replay }) => show(events, { tickMs, replay }));
+  if (params.status) room.on('gap', ({ count }) => list?.note(t(count > 0 ? 'missed' : 'missedSome', { n: number(count) })));
 }
 
 function show(events, { tickMs = 0, replay = false }) {

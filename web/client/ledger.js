@@ -24,7 +24,9 @@ export class Ledger {
   /** What was received: a resume may bring again what the last connection has brought. */
   #seen = new Seen(SEEN_MAX);
 
+  /** Goes on, or starts anew. Returns what nobody accounts for any more, `{from, to}`, if that is something. */
   joined({ cursor, recovered, events, left_out: leftOut, held }) {
+    const from = this.cursor;
     this.#gaps.clear();
     this.held = Number.isFinite(held) ? held : 0;
     if (this.joinedCursor !== undefined && recovered === true) {
@@ -37,6 +39,8 @@ export class Ledger {
       this.joinedCursor = cursor;
     }
     this.cursor = cursor;
+    const isMissed = from !== undefined && recovered !== true && from !== cursor;
+    return isMissed ? { from, to: cursor } : undefined;
   }
 
   /** Counts a batch. Returns the hole before it, or undefined. */
@@ -53,7 +57,7 @@ export class Ledger {
   }
 
   lost({ from, to, count }) {
-    this.gap += Number.isFinite(count) ? count : 0;
+    this.gap += count;
     this.#gaps.set(from, to);
     if (this.#gaps.size > GAPS_MAX) this.#gaps.delete(this.#gaps.keys().next().value);
     this.#follow();

@@ -114,9 +114,9 @@ export class Room {
     } else if (frame.type === 'left') {
       this.#putOut();
     } else if (frame.type === 'gap') {
-      this.#ledger.lost(frame);
-      const { from, to, count, reason } = frame;
-      this.#emitter.emit('gap', { from, to, count, reason });
+      const gap = gapOf(frame);
+      this.#ledger.lost(gap);
+      this.#emitter.emit('gap', gap);
     }
   }
 
@@ -148,8 +148,9 @@ export class Room {
     const events = eventsOf(frame);
     this.joined = true;
     if (frame.tick_ms > 0) this.tickMs = frame.tick_ms;
-    this.#ledger.joined({ ...frame, events });
+    const missed = this.#ledger.joined({ ...frame, events });
     this.state = objectOf(frame.state);
+    if (missed) this.#emitter.emit('gap', gapOf({ ...missed, count: 0, reason: 'expired' }));
     const leftOut = objectOf(frame.left_out);
     this.#emitter.emit('joined', {
       cursor: frame.cursor,
@@ -228,6 +229,12 @@ export class Room {
 
 function eventsOf(frame) {
   return Array.isArray(frame.events) ? frame.events.filter((event) => event && typeof event === 'object') : [];
+}
+
+/** How many are missing is 0 where nobody can know it. */
+function gapOf({ from, to, count, reason }) {
+  const isCount = Number.isSafeInteger(count) && count > 0;
+  return { from, to, count: isCount ? count : 0, reason: typeof reason === 'string' ? reason : 'unknown' };
 }
 
 function objectOf(value) {

@@ -1,7 +1,7 @@
 // The chat list: lines in the order of the room, never more than 200, at the
 // pace of the tick. In: events and accounts of a room. Out: DOM, by text only.
 import { amountOf, colorOf, giftOf, hueOf, nameOf, plain, takenBack } from './event-text.js';
-import { number, t } from '../i18n.js';
+import { has, number, t } from '../i18n.js';
 
 const LINES_MAX = 200;
 const WAITING_MAX = 400;
@@ -55,9 +55,11 @@ export class ChatList {
   /** "N left out": one line per ten seconds, counting up. */
   leftOut(count) { this.#count('leftOut', count, {}); }
 
+  /** "N missed", or "some" where nobody knows how many; one line for each reason. */
   gap(count, reason) {
     const key = `gap${reason[0]?.toUpperCase()}${reason.slice(1)}`;
-    this.#count('gap', count, { reason: ['slow', 'lost', 'expired'].includes(reason) ? t(key) : plain(reason) });
+    const words = has(key) ? t(key) : plain(reason);
+    this.#count(count > 0 ? 'gap' : 'gapUnknown', count, { reason: words });
   }
 
   /** Takes back what `takenBack` says. */
@@ -77,8 +79,8 @@ export class ChatList {
   #accountLine({ kind, count, values }) {
     const now = performance.now();
     const old = this.#quiet;
-    if (old?.kind !== kind || now - old.at > QUIET_WINDOW_MS || !old.line.isConnected) {
-      this.#quiet = { kind, at: now, count: 0, line: item('line quiet') };
+    if (old?.kind !== kind || old.reason !== values.reason || now - old.at > QUIET_WINDOW_MS || !old.line.isConnected) {
+      this.#quiet = { kind, reason: values.reason, at: now, count: 0, line: item('line quiet') };
     }
     this.#quiet.count += count;
     this.#quiet.line.textContent = t(kind, { n: number(this.#quiet.count), ...values });

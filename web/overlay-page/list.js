@@ -24,15 +24,24 @@ export class LineList {
     const text = element('text', plain(event.body?.text));
     if (isColor(event.body?.color)) text.style.color = event.body.color;
     line.append(name, text);
-    this.#list.append(line);
-    while (this.length > this.#linesMax) this.#list.firstElementChild.remove();
-    if (this.#fadeMs) this.#fade(line);
+    this.#append(line);
+  }
+
+  /** A quiet line that nobody has written. */
+  note(text) {
+    this.#append(Object.assign(document.createElement('li'), { className: 'quiet', textContent: text }));
   }
 
   takeBack({ ids, user, all }) {
     for (const line of [...this.#list.children]) {
       if (all || (ids ? ids.includes(line.dataset.id) : line.dataset.user === user)) line.remove();
     }
+  }
+
+  #append(line) {
+    this.#list.append(line);
+    while (this.length > this.#linesMax) this.#list.firstElementChild.remove();
+    if (this.#fadeMs) this.#fade(line);
   }
 
   #fade(line) {

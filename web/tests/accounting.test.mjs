@@ -82,3 +82,44 @@ test('a batch that does not continue the last one is told as a hole', async () =
   assert.equal(room.accounting.cursor, 'c8');
   assert.equal(inRoom('batch').length, 1);
 });
+
+test('a rejoin that was not recovered is told as a gap that nobody can count, before what comes next', async () => {
+  const { clock, socket, inRoom, roomLog } = await startRoom();
+  assert.deepEqual(inRoom('gap'), [], 'a first join misses nothing');
+  socket().batch('demo', 'c0', 'c1', [chat('a')]);
+  socket().end(1006);
+  await clock.advance(500);
+  socket().open();
+  roomLog.length = 0;
+  socket().joined('demo', { cursor: 'x9', recovered: false, events: [chat('z')] });
+  assert.deepEqual(roomLog.map(([type]) => type), ['gap', 'joined', 'state', 'batch']);
+  assert.deepEqual(inRoom('gap'), [{ from: 'c1', to: 'x9', count: 0, reason: 'expired' }]);
+  socket().end(1006);
+  await clock.advance(500);
+  socket().open();
+  roomLog.length = 0;
+  socket().joined('demo', { cursor: 'x9', recovered: false });
+  assert.deepEqual(inRoom('gap'), [], 'nothing has happened meanwhile');
+  socket().end(1006);
+  await clock.advance(500);
+  socket().open();
+  socket().joined('demo', { cursor: 'y1', recovered: true });
+  assert.deepEqual(inRoom('gap'), []);
+});
+
+test('gaps of every reason are told with their counts, whatever they hold', async () => {
+  const { socket, inRoom, room } = await startRoom();
+  const gaps = [
+    { from: 'c0', to: 'c2', count: 2, reason: 'lost' },
+    { from: 'c2', to: 'c2', count: 3, reason: 'lost' },
+    { from: 'c2', to: 'd0', count: 0, reason: 'expired' },
+  ];
+  for (const gap of gaps) socket().receive({ type: 'gap', room: 'demo', ...gap });
+  assert.deepEqual(inRoom('gap'), gaps);
+  assert.equal(room.accounting.gap, 5);
+  socket().batch('demo', 'd0', 'd1', [chat('a')]);
+  assert.deepEqual(inRoom('hole'), []);
+  for (const count of [-1, 1.5, NaN, 'many', null, undefined]) socket().receive({ type: 'gap', room: 'demo', from: 'd1', to: 'd1', count, reason: {} });
+  assert.deepEqual(inRoom('gap').slice(3).map(({ count, reason }) => [count, reason]), Array(6).fill([0, 'unknown']));
+  assert.equal(room.accounting.gap, 5);
+});

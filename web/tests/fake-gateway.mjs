@@ -27,20 +27,21 @@ const HEADERS = {
 /** One room: its log as events and the members that want it. */
 class Room {
   constructor(name) {
-    Object.assign(this, { name, seq: 0, history: [], open: [], members: new Set(), likes: 0, told: '' });
+    Object.assign(this, { name, epoch: 'fake', seq: 0, history: [], open: [], members: new Set(), likes: 0, told: '' });
   }
 
-  cursor() { return `fake:${this.seq}`; }
+  cursor(seq = this.seq) { return `${this.epoch}:${seq}`; }
 
   state() { return { online: this.members.size, likes: this.likes, settings: {}, pinned: null }; }
 
   joined(since, historyMax) {
-    const after = since === undefined ? null : Number(String(since).split(':')[1]);
+    const [epoch, seq] = String(since).split(':');
+    const after = since === undefined || epoch !== this.epoch ? null : Number(seq);
     const events = after === null
       ? this.history.slice(historyMax ? -historyMax : this.history.length)
       : this.history.filter((entry) => entry.seq > after);
     const reply = { type: 'joined', room: this.name, cursor: this.cursor(), events: events.map((e) => e.event), tick_ms: TICK_MS, state: this.state() };
-    if (after !== null) reply.recovered = true;
+    if (since !== undefined) reply.recovered = after !== null;
     return reply;
   }
 
@@ -49,6 +50,21 @@ class Room {
     this.history.push({ seq: this.seq, event });
     if (this.history.length > HISTORY_MAX) this.history.shift();
     this.open.push({ seq: this.seq, event });
+  }
+
+  /** Tells everybody that so many events cannot be shown. */
+  lose(count, reason) {
+    const from = this.cursor();
+    this.seq += count;
+    for (const member of this.members) {
+      member.heads.set(this.name, this.seq);
+      member.send({ type: 'gap', room: this.name, from, to: this.cursor(), count, reason });
+    }
+  }
+
+  /** Forgets everything: cursors of before lead nowhere. */
+  beginAnew() {
+    Object.assign(this, { epoch: `${this.epoch}-again`, seq: 0, history: [], open: [] });
   }
 
   /** Ends the slot: each member is told what came after its own head. */
@@ -63,7 +79,7 @@ class Room {
       const head = member.heads.get(this.name);
       const mine = slot.filter((entry) => entry.seq > head);
       const kept = mine.slice(0, CHAT_PER_TICK);
-      const frame = { type: 'batch', room: this.name, prev: `fake:${head}`, cursor: this.cursor(), events: kept.map((e) => e.event) };
+      const frame = { type: 'batch', room: this.name, prev: this.cursor(head), cursor: this.cursor(), events: kept.map((e) => e.event) };
       if (mine.length > kept.length) frame.left_out = { chat: mine.length - kept.length };
       if (changed) frame.state = JSON.parse(state);
       member.heads.set(this.name, this.seq);
@@ -130,7 +146,8 @@ class Member {
 
 /**
  * Starts a fake gateway. `base` is a path prefix such as `/live`.
- * `dropAll` cuts every connection, `publish` plays the server API.
+ * `joined` waits for so many members of a room, `dropAll` cuts every connection, `publish` plays the server API, `lose` tells a
+ * gap, and `beginAnew` makes a room forget its log.
  */
 export async function startFakeGateway({ port = 0, dev = true, base = '' } = {}) {
   const rooms = new Map();
@@ -151,6 +168,11 @@ export async function startFakeGateway({ port = 0, dev = true, base = '' } = {})
   return {
     url: `http://127.0.0.1:${http.address().port}${base}/`,
     dropAll: cut,
+    async joined(room, count) {
+      while (gateway.room(room).members.size < count) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
+    lose: (room, count, reason) => gateway.room(room).lose(count, reason),
+    beginAnew: (room) => gateway.room(room).beginAnew(),
     publish: (room, event) => gateway.room(room).publish({ id: `s${(gateway.ids += 1)}`, ts: Date.now(), user: { id: '0', name: 'server', roles: [], level: 0 }, ...event }),
     async close() {
       clearInterval(timer);

@@ -73,6 +73,19 @@ test('cards_and_list_hold_a_bounded_number', TIMEOUT, async () => {
   assert.equal(await overlay.locator('.card').count(), 3);
 });
 
+test('missed_messages_are_told_in_the_list_where_the_state_is_told', TIMEOUT, async () => {
+  const name = room();
+  const [told, pure] = await Promise.all(['&status=1', ''].map((extra) => pages.open(`${fake.url}overlay?room=${name}&mode=list${extra}`)));
+  await Promise.all([connected(told), connected(pure)]);
+  await fake.joined(name, 2);
+  fake.lose(name, 5, 'slow');
+  fake.lose(name, 0, 'expired');
+  fake.publish(name, { kind: 'chat', user: user('a'), body: { text: 'afterwards' } });
+  for (const page of [told, pure]) await page.locator('#list .text', { hasText: 'afterwards' }).waitFor();
+  assert.deepEqual(await told.locator('#list .quiet').allTextContents(), ['5 messages missed', 'Some messages may have been missed']);
+  assert.equal(await pure.locator('#list li').count(), 1);
+});
+
 test('what_moderators_take_back_leaves_list_and_cards', TIMEOUT, async () => {
   const name = room();
   const overlay = await pages.open(`${fake.url}overlay?room=${name}&mode=both`);

@@ -271,6 +271,32 @@ test('lost_connection_is_told_and_what_was_missed_comes_after_it', TIMEOUT, asyn
   assert.equal(await page.locator('#chat-list .text', { hasText: 'before' }).count(), 1);
 });
 
+test('what_was_missed_is_told_in_a_quiet_line_with_its_reason', TIMEOUT, async () => {
+  const own = await fake();
+  const page = await pages.open(`${own.url}?room=gaps`);
+  await online(page);
+  const quiet = () => page.locator('#chat-list .line.quiet').allTextContents();
+  own.lose('gaps', 3, 'slow');
+  own.lose('gaps', 4, 'slow');
+  own.lose('gaps', 2, 'lost');
+  own.lose('gaps', 0, 'expired');
+  await page.locator('.line.quiet', { hasText: 'Some messages' }).waitFor();
+  assert.deepEqual(await quiet(), [
+    '7 messages were missed (connection too slow)', '2 messages were missed (lost on the way)', 'Some messages may have been missed (no longer kept)',
+  ]);
+  await say(page, 'in between');
+  await line(page, 'in between');
+  own.beginAnew('gaps');
+  own.dropAll();
+  await page.waitForFunction(() => !globalThis.barrage.room.joined);
+  await online(page);
+  await page.waitForFunction(() => /no longer kept/.test(document.querySelector('#chat-list .line:last-child').textContent));
+  assert.equal(await page.evaluate(() => globalThis.barrage.room.accounting.holes), 0);
+  own.lose('gaps', 1, '<img src=x onerror="globalThis.pwned=1">');
+  await page.locator('.line.quiet', { hasText: '<img' }).waitFor();
+  assert.equal(await page.evaluate(() => globalThis.pwned), undefined);
+});
+
 test('crowd_is_not_offered_outside_development_and_a_base_path_is_kept', TIMEOUT, async () => {
   const own = await fake({ dev: false, base: '/live/show' });
   const page = await pages.open(`${own.url}?room=base`);
