@@ -52,7 +52,8 @@ fn numbers_from() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
-/// Sees to it that a stream is there and as it should be.
+/// Sees to it that a stream is there and as it should be. How long it keeps its entries is changed
+/// if it must be: who came last decides.
 ///
 /// # Errors
 /// [`Unready::Refused`] if it exists and is different, [`Unready::Later`] for everything that
@@ -80,11 +81,30 @@ pub(super) async fn ensure(
     };
     let found =
         found.map_err(|error| Unready::Later(error.to_string()))?.cached_info().config.clone();
-    match difference(&wanted, &found, config.replicas.is_some()) {
-        None => Ok(()),
-        Some(difference) => {
-            Err(Unready::Refused(StartError::Stream { stream: wanted.name, difference }))
+    if let Some(difference) = difference(&wanted, &found, config.replicas.is_some()) {
+        return Err(Unready::Refused(StartError::Stream { stream: wanted.name, difference }));
+    }
+    keep_for(context, &wanted, found).await
+}
+
+/// Has a stream keep its entries for as long as is wanted.
+async fn keep_for(
+    context: &Context,
+    wanted: &StreamConfig,
+    found: StreamConfig,
+) -> Result<(), Unready> {
+    let StreamConfig { max_age, duplicate_window, .. } = *wanted;
+    if (found.max_age, found.duplicate_window) == (max_age, duplicate_window) {
+        return Ok(());
+    }
+    let was = found.max_age;
+    let changed = StreamConfig { max_age, duplicate_window, ..found };
+    match context.update_stream(changed).await {
+        Ok(_) => {
+            tracing::info!(stream = wanted.name, ?was, is = ?max_age, "a log keeps events for another time");
+            Ok(())
         }
+        Err(error) => Err(Unready::Later(format!("max_age cannot be changed: {error}"))),
     }
 }
 
@@ -116,9 +136,7 @@ fn difference(
         "retention": retention
         "discard": discard
         "max_msgs_per_subject": max_messages_per_subject
-        "max_age": max_age
         "max_bytes": max_bytes
-        "duplicate_window": duplicate_window
         "allow_direct": allow_direct
         "republish": republish
     }
@@ -153,12 +171,12 @@ mod tests {
     #[test]
     fn every_difference_is_named_with_both_values() {
         let mut found = some();
-        found.max_age = Duration::from_secs(1);
+        found.max_bytes = 1;
         found.republish = None;
         found.num_replicas = 3;
         found.metadata.clear();
         let told = difference(&some(), &found, true).unwrap();
-        for part in ["max_age is 1s, it should be 600s", "republish is None", "num_replicas is 3"] {
+        for part in ["max_bytes is 1, it should be", "republish is None", "num_replicas is 3"] {
             assert!(told.contains(part), "{told}");
         }
         assert!(told.contains(EPOCH_KEY));

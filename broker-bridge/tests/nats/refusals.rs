@@ -60,13 +60,41 @@ async fn a_stream_that_is_set_up_otherwise_is_refused_and_the_difference_named()
     // The same settings are welcome.
     Gateway::ready(config(&server.url())).await.nats.shutdown().await;
     let mut other = config(&server.url());
-    other.log = LogRules { age: Duration::from_secs(60), ..other.log };
+    other.log = LogRules { room_entries_max: 77, ..other.log };
     let refused = soon("a refusal", Gateway::start(other).await.nats.refused()).await;
     let told = refused.to_string();
     assert!(told.contains("barrage_h00"), "{told}");
-    assert!(told.contains("max_age is 600s, it should be 60s"), "{told}");
+    assert!(told.contains("max_msgs_per_subject is 16384, it should be 77"), "{told}");
     // Whoever runs already is not disturbed.
     first.store(&room("a"), 1).await;
+}
+
+#[tokio::test]
+async fn streams_keep_entries_for_as_long_as_the_last_gateway_says() {
+    let Some(binary) = Binary::oldest() else { return };
+    let server = Server::single(&binary).await;
+    let mut first = Gateway::ready(config(&server.url())).await;
+    let (room, client) = (room("a"), async_nats::connect(server.url()).await.unwrap());
+    let head = first.open(&room).await;
+    for age in [Duration::from_secs(5), Duration::from_secs(3600)] {
+        let mut other = config(&server.url());
+        other.log = LogRules { age, ..other.log };
+        let second = Gateway::ready(other).await;
+        for stream in 0..16 {
+            let name = format!("barrage_h{stream:02}");
+            let context = async_nats::jetstream::new(client.clone());
+            let found = context.get_stream(name).await.unwrap().cached_info().config.clone();
+            let window = age.min(Duration::from_secs(20));
+            assert_eq!((found.max_age, found.duplicate_window), (age, window));
+            assert!(found.metadata.contains_key("barrage-epoch"), "the numbering goes on");
+        }
+        second.nats.shutdown().await;
+    }
+    // Whoever runs already is not disturbed.
+    first.store(&room, 1).await;
+    assert_eq!(first.next_in_short(&room).await, "entry [1]");
+    first.broker.fetch(&room, head).unwrap();
+    assert!(format!("{:?}", first.next(&room).await).contains("Fetched"));
 }
 
 #[tokio::test]

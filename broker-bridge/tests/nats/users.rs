@@ -1,6 +1,8 @@
 //! A gateway whose user may do no more than the file for operators says, over mutual TLS.
 
-use broker_bridge::nats::{Config, Login, Secret, Tls as GatewayTls};
+use std::time::Duration;
+
+use broker_bridge::nats::{Config, LogRules, Login, Secret, Tls as GatewayTls};
 use broker_bridge::{Ack, Counts, Recipient, SettingsDelivery};
 use bytes::Bytes;
 use rig::authority::Authority;
@@ -45,7 +47,10 @@ async fn the_documented_permissions_are_enough_and_mutual_tls_works() {
             },
             ..config(&server.url())
         };
-        let (mut one, mut two) = (Gateway::ready(config()).await, Gateway::ready(config()).await);
+        // The second one wants the logs to be kept for another time.
+        let log = LogRules { age: Duration::from_secs(300), ..config().log };
+        let mut one = Gateway::ready(config()).await;
+        let mut two = Gateway::ready(Config { log, ..config() }).await;
         let room = room("直播间");
         let head = one.open(&room).await;
         two.open(&room).await;
