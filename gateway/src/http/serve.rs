@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -152,12 +153,8 @@ impl Public {
             }
         };
         if let Err(error) = served {
-            if error.is_timeout() {
-                metrics.turned_away(TurnedAway::SlowHead);
-            } else if error.is_parse() {
-                metrics.turned_away(TurnedAway::BadHead);
-            } else if error.is_incomplete_message() {
-                metrics.turned_away(TurnedAway::HalfHead);
+            if let Some(why) = reason(&error) {
+                metrics.turned_away(why);
             }
             tracing::debug!(%error, "a connection ended early");
         }
@@ -320,4 +317,20 @@ fn take_apart(upgraded: Upgraded) -> io::Result<Upgrade> {
     let (tls, head) = parts.io.into_inner().into_parts();
     let (stream, session) = tls.into_inner();
     Ok(Upgrade { socket: Socket::tls(stream, session), head, early: parts.read_buf })
+}
+
+/// Why a connection that was no client's has ended, if not by itself.
+fn reason(error: &hyper::Error) -> Option<TurnedAway> {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    if error.is_timeout() {
+        Some(TurnedAway::SlowHead)
+    } else if error.is_parse() {
+        Some(TurnedAway::BadHead)
+    } else if error.is_incomplete_message() {
+        Some(TurnedAway::HalfHead)
+    } else if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+        Some(TurnedAway::Unread)
+    } else {
+        None
+    }
 }

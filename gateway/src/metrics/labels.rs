@@ -97,6 +97,8 @@ label! {
         SlowHead = "slow_head",
         /// The connection ended within the head of a request.
         HalfHead = "half_head",
+        /// The answer was not read: the kernel has given the connection up.
+        Unread = "unread",
         /// The head of a request is none, or too large.
         BadHead = "bad_head",
         /// A trusted proxy did not begin with its header.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway::config::{AddressLimits, Preface, Rate};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::client::TestClient;
 use crate::support::frames::{FIN, Frame, PING};
@@ -144,6 +144,30 @@ async fn an_address_may_hold_so_many_connections() {
     held.pop();
     until("a place", || async { (status(gateway.public, b"", "").await.0 == 101).then_some(()) })
         .await;
+    gateway.end().await;
+}
+
+/// Whoever asks and asks and reads nothing holds a place, and no more than what is on its way.
+#[tokio::test]
+async fn answers_that_nobody_reads_are_given_up() {
+    let gateway = TestGateway::with(|config| {
+        config.shards = 1;
+        config.guests.connections_max = 2;
+    })
+    .await;
+    let mut witness = gateway.viewer("demo").await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let mut deaf = soon("connecting", socket.connect(gateway.public)).await.unwrap();
+    let asked = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000);
+    // As much as fits: the gateway reads no further than it can answer.
+    let writing = tokio::time::timeout(Duration::from_secs(1), deaf.write_all(asked.as_bytes()));
+    let _ = writing.await;
+    assert_eq!(status(gateway.public, b"", "").await.0, 503, "it holds a place");
+    until("its place", || async { (status(gateway.public, b"", "").await.0 == 101).then_some(()) })
+        .await;
+    assert_eq!(gateway.metric("barrage_turned_away_total", "unread").await, 1.0);
+    witness.assert_lives().await;
     gateway.end().await;
 }
 
