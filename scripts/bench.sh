@@ -9,12 +9,12 @@
 # command of each. The rows and their targets stand in scripts/performance.py. A step that fails
 # is told in the document, and the exit code is 1. Other work on the machine moves absolute values;
 # ratios are taken in turns and hold. Needs Rust, a C compiler and Python 3; with Node.js and npm
-# there is one more comparison.
+# there is one more comparison, and with a nats-server the fabric on NATS is measured too.
 # shellcheck disable=SC2317  # steps are called by their names
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STEPS=(build bare peers memory storm idle acks large small bytes allocations codec locks)
+STEPS=(build bare peers memory storm idle acks large small nats bytes allocations codec locks)
 TOOL=target/release/barrage-loadtest
 MINUTE=60
 
@@ -95,6 +95,19 @@ step_large() {
 step_small() {
     beside small 1 viewers --group big:1:5000:1000 --group small:100:10:1 --group silent:50:10:0 \
         --settle-s 7 --for 20
+}
+
+# The fabric on NATS, where a nats-server is at hand (`scripts/test.sh setup`).
+step_nats() {
+    local number
+    compgen -G 'target/tools/nats/*/bin/nats-server' >/dev/null || [[ -n ${BARRAGE_NATS_SERVERS-} ]] ||
+        { echo "nats: not without a nats-server in target/tools (make setup)"; return 0; }
+    run nats build $((15 * MINUTE)) \
+        cargo build --release --locked -p broker-bridge --example nats_budget --features testing
+    for number in 1 2 3; do
+        run nats "$number" $((4 * MINUTE)) target/release/examples/nats_budget
+        grep '^{' "$out/nats.$number.log" >"$out/nats.$number.json" || failed=1
+    done
 }
 
 step_locks() {

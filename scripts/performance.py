@@ -60,6 +60,12 @@ ROWS = [
     Row("10,000 viewers, 200 chat/s, every account closed (a slot is 1000 ms): p99", "large", "latency_p99_ms", "ms", 1150, 1150, digits=0),
     Row("100 small rooms beside one of 5,000 viewers with 1,000 chat/s: p99", "small", "small_latency_p99_ms", "ms", 1200, 1200, digits=0),
     Row("the same: frames to silent rooms", "small", "silent_batches", "", 0, 0, digits=0),
+    Row("publish on one gateway → delivery on another, over NATS, 5,000 events/s in 200 rooms: p50", "nats", "across_p50_ms", "ms", 1.5, 0.6),
+    Row("the same: p99", "nats", "across_p99_ms", "ms", 15, 5),
+    Row("1,000 danmaku/s in one room over 10 gateways: CPU of the NATS server", "nats", "hot_room_server_cores", "cores", 0.1, 0.1, digits=3),
+    Row("the same: CPU of each gateway's broker", "nats", "hot_room_gateway_cores", "cores", 0.05, 0.05, digits=3),
+    Row("20,000 idle rooms of one gateway on NATS: open after", "nats", "idle_rooms_open_s", "s", 2, 2),
+    Row("the same: memory of each", "nats", "idle_room_bytes", "B", 6144, 6144, digits=0),
 ]
 
 
@@ -196,6 +202,10 @@ server API, the broker and the wait for the end of a slot. CPU is the run time o
 server (`/proc/<pid>/task/*/schedstat`). Servers have one core, clients the other. Any missing byte
 ends the run. Another server can join in with `--peer NAME=COMMAND`: it is told by lines of JSON on
 its standard input what to do (`loadtest/src/bare/side.rs`).
+
+**Over NATS** (`broker-bridge/examples/nats_budget.rs`): gateways' brokers and a real nats-server, all
+on this machine. Delivery is to the hub of the other gateway: the wait for the end of a slot and the
+write to sockets are not in it. It starts at the time at which an event was to be published.
 
 **Memory** is what the resident set of the gateway grows by per connection, from 1,000 joined viewers
 to all of them, before anything was published.
