@@ -79,18 +79,7 @@ async fn idle_rooms(binary: &Binary, figures: &mut Figures) {
     let (nats, broker, mut deliveries) = gateway(&server).await;
     let before = resident_bytes("self");
     let started = Instant::now();
-    let (mut asked, mut opened) = (0, 0);
-    while opened < IDLE_ROOMS {
-        while asked < IDLE_ROOMS && broker.subscribe(&room(asked)).is_ok() {
-            asked += 1;
-        }
-        let (_, delivery) = timeout(Duration::from_secs(60), deliveries.rooms.recv())
-            .await
-            .expect("rooms that open")
-            .unwrap();
-        assert!(matches!(delivery, RoomDelivery::Opened { .. }));
-        opened += 1;
-    }
+    open(&*broker, &mut deliveries, IDLE_ROOMS).await;
     let took = started.elapsed().as_secs_f64();
     let each = (resident_bytes("self") - before) as f64 / IDLE_ROOMS as f64;
     println!("{IDLE_ROOMS} idle rooms: open after {took:.2} s, {:.2} KB each", each / 1024.0);
@@ -103,8 +92,8 @@ async fn hot_room(binary: &Binary, figures: &mut Figures) {
     let server = Server::single(binary).await;
     let mut gateways = Vec::new();
     for _ in 0..GATEWAYS {
-        let (nats, broker, deliveries) = gateway(&server).await;
-        broker.subscribe(&room(0)).unwrap();
+        let (nats, broker, mut deliveries) = gateway(&server).await;
+        open(&*broker, &mut deliveries, 1).await;
         gateways.push((nats, broker, deliveries));
     }
     let server_pid = server.nodes()[0].id().unwrap().to_string();
@@ -144,14 +133,7 @@ async fn across(binary: &Binary, figures: &mut Figures) {
     let server = Server::single(binary).await;
     let (said, sayer, mut told) = gateway(&server).await;
     let (heard, hearer, mut deliveries) = gateway(&server).await;
-    for nth in 0..ACROSS_ROOMS {
-        hearer.subscribe(&room(nth)).unwrap();
-    }
-    let mut opened = 0;
-    while opened < ACROSS_ROOMS {
-        let (_, delivery) = deliveries.rooms.recv().await.unwrap();
-        opened += usize::from(matches!(delivery, RoomDelivery::Opened { .. }));
-    }
+    open(&*hearer, &mut deliveries, ACROSS_ROOMS).await;
     let draining = tokio::spawn(async move { while told.rooms.recv().await.is_some() {} });
     let count = ACROSS_PER_S * ACROSS_FOR.as_secs() as usize;
     let began = Instant::now();
@@ -218,13 +200,14 @@ async fn talk(nth: usize, (nats, broker, mut deliveries): Gateway) -> (usize, us
     let (mut events, mut entries) = (0, 0);
     while events < share * GATEWAYS {
         let next = timeout(Duration::from_secs(30), deliveries.rooms.recv()).await;
-        match next.expect("events that come").unwrap().1 {
+        let Ok(next) = next else { panic!("gateway {nth} has {events} events in {entries} entries") };
+        match next.unwrap().1 {
             RoomDelivery::Entry { entry, .. } => {
                 events += entry.events.len();
                 entries += 1;
             }
-            RoomDelivery::Opened { .. } => {}
-            other @ (RoomDelivery::Live { .. }
+            other @ (RoomDelivery::Opened { .. }
+            | RoomDelivery::Live { .. }
             | RoomDelivery::Lost { .. }
             | RoomDelivery::Fetched { .. }
             | RoomDelivery::Counts { .. }
@@ -243,6 +226,20 @@ async fn gateway(server: &Server) -> Gateway {
         Nats::start(config, boot, Identity::default()).await.unwrap();
     deliveries.status.wait_for(|status| !status.is_degraded()).await.unwrap();
     (nats, broker, deliveries)
+}
+
+/// Subscribes to so many rooms and waits until all are open.
+async fn open(broker: &dyn Broker, deliveries: &mut Deliveries, rooms: usize) {
+    let (mut asked, mut opened) = (0, 0);
+    while opened < rooms {
+        while asked < rooms && broker.subscribe(&room(asked)).is_ok() {
+            asked += 1;
+        }
+        let next = timeout(Duration::from_secs(60), deliveries.rooms.recv()).await;
+        let (_, delivery) = next.expect("rooms that open").unwrap();
+        assert!(matches!(delivery, RoomDelivery::Opened { .. }));
+        opened += 1;
+    }
 }
 
 fn room(nth: usize) -> RoomId {
