@@ -200,7 +200,9 @@ async fn talk(nth: usize, (nats, broker, mut deliveries): Gateway) -> (usize, us
     let (mut events, mut entries) = (0, 0);
     while events < share * GATEWAYS {
         let next = timeout(Duration::from_secs(30), deliveries.rooms.recv()).await;
-        let Ok(next) = next else { panic!("gateway {nth} has {events} events in {entries} entries") };
+        let Ok(next) = next else {
+            panic!("gateway {nth} has {events} events in {entries} entries")
+        };
         match next.unwrap().1 {
             RoomDelivery::Entry { entry, .. } => {
                 events += entry.events.len();

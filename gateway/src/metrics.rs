@@ -7,13 +7,13 @@ mod broker;
 mod labels;
 mod register;
 
-use prometheus::{Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use prometheus::{Encoder, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 use protocol::event::Class;
 use protocol::refusal::Code;
 
 use crate::auth::TokenFault;
 use crate::client::outbox::{Finished, Lane};
-use crate::metrics::register::{counter, counters, gauge, gauges, histogram};
+use crate::metrics::register::{Counters, counter, counters, gauge, gauges, histogram};
 use crate::settings::Reason;
 
 pub(crate) use broker::BrokerMetrics;
@@ -27,24 +27,24 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) connections: IntGauge,
     pub(crate) connections_total: IntCounter,
-    closes: IntCounterVec,
-    turned_away: IntCounterVec,
-    refusals: IntCounterVec,
-    token_faults: IntCounterVec,
-    key_refreshes: IntCounterVec,
+    closes: Counters,
+    turned_away: Counters,
+    refusals: Counters,
+    token_faults: Counters,
+    key_refreshes: Counters,
     pub(crate) keys: IntGauge,
-    accepted: IntCounterVec,
+    accepted: Counters,
     pub(crate) likes: IntCounter,
     pub(crate) repeats: IntCounter,
-    joins: IntCounterVec,
+    joins: Counters,
     pub(crate) rooms: IntGauge,
     pub(crate) room_settings: IntGauge,
-    room_settings_faults: IntCounterVec,
-    left_out: IntCounterVec,
+    room_settings_faults: Counters,
+    left_out: Counters,
     pub(crate) batch_events: Histogram,
     pub(crate) slot_lag_seconds: Histogram,
     pub(crate) ack_seconds: Histogram,
-    frames: IntCounterVec,
+    frames: Counters,
     sent_bytes: IntCounter,
     pub(crate) received_messages: IntCounter,
     pub(crate) received_bytes: IntCounter,
@@ -53,10 +53,10 @@ pub(crate) struct Metrics {
     pub(crate) stuck: IntCounter,
     pub(crate) unmatched: IntCounter,
     pub(crate) pings: IntCounter,
-    queue_full: IntCounterVec,
-    http: IntCounterVec,
-    config_reloads: IntCounterVec,
-    certificate_reloads: IntCounterVec,
+    queue_full: Counters,
+    http: Counters,
+    config_reloads: Counters,
+    certificate_reloads: Counters,
     pub(crate) ready: IntGauge,
     pub(crate) broker: BrokerMetrics,
 }
@@ -243,44 +243,44 @@ impl Metrics {
     }
 
     pub(crate) fn closed(&self, end: ConnectionEnd) {
-        self.closes.with_label_values(&[end.text()]).inc();
+        self.closes.of(end.text()).inc();
     }
 
     pub(crate) fn turned_away(&self, why: TurnedAway) {
-        self.turned_away.with_label_values(&[why.text()]).inc();
+        self.turned_away.of(why.text()).inc();
     }
 
     pub(crate) fn certificate_reloaded(&self, outcome: CertificateReload) {
-        self.certificate_reloads.with_label_values(&[outcome.text()]).inc();
+        self.certificate_reloads.of(outcome.text()).inc();
     }
 
     pub(crate) fn refused(&self, code: Code) {
-        self.refusals.with_label_values(&[code.text()]).inc();
+        self.refusals.of(code.text()).inc();
     }
 
     pub(crate) fn token_fault(&self, fault: TokenFault) {
-        self.token_faults.with_label_values(&[fault.text()]).inc();
+        self.token_faults.of(fault.text()).inc();
     }
 
     pub(crate) fn keys_refreshed(&self, outcome: KeyRefresh) {
-        self.key_refreshes.with_label_values(&[outcome.text()]).inc();
+        self.key_refreshes.of(outcome.text()).inc();
     }
 
     /// A fault in settings of a room, offered to the server API or kept by the broker.
     pub(crate) fn room_settings_fault(&self, reason: Reason) {
-        self.room_settings_faults.with_label_values(&[reason.text()]).inc();
+        self.room_settings_faults.of(reason.text()).inc();
     }
 
     pub(crate) fn accepted(&self, class: Class) {
-        self.accepted.with_label_values(&[class.text()]).inc();
+        self.accepted.of(class.text()).inc();
     }
 
     pub(crate) fn joined(&self, outcome: JoinOutcome, count: usize) {
-        self.joins.with_label_values(&[outcome.text()]).inc_by(count as u64);
+        self.joins.of(outcome.text()).inc_by(count as u64);
     }
 
     pub(crate) fn left_out(&self, class: Class, count: u32) {
-        self.left_out.with_label_values(&[class.text()]).inc_by(u64::from(count));
+        self.left_out.of(class.text()).inc_by(u64::from(count));
     }
 
     /// Frames that were written to their ends, with all their bytes.
@@ -290,7 +290,7 @@ impl Metrics {
             Lane::Control => control,
             Lane::Danmaku => danmaku,
         };
-        self.frames.with_label_values(&[lane]).inc_by(frames);
+        self.frames.of(lane).inc_by(frames);
         self.sent_bytes.inc_by(bytes);
     }
 
@@ -302,16 +302,16 @@ impl Metrics {
     }
 
     pub(crate) fn queue_full(&self, queue: Queue) {
-        self.queue_full.with_label_values(&[queue.text()]).inc();
+        self.queue_full.of(queue.text()).inc();
     }
 
     pub(crate) fn reloaded(&self, outcome: Reload) {
-        self.config_reloads.with_label_values(&[outcome.text()]).inc();
+        self.config_reloads.of(outcome.text()).inc();
     }
 
     pub(crate) fn http(&self, status: u16) {
         let hundreds = usize::from(status / 100).clamp(1, STATUSES.len());
         let status = STATUSES[hundreds - 1];
-        self.http.with_label_values(&[status]).inc();
+        self.http.of(status).inc();
     }
 }

@@ -34,12 +34,22 @@ pub(super) fn counters(
     name: &str,
     help: &str,
     (label, values): (&str, impl IntoIterator<Item = &'static str>),
-) -> anyhow::Result<IntCounterVec> {
-    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-    for value in values {
-        counters.with_label_values(&[value]).inc_by(0);
+) -> anyhow::Result<Counters> {
+    let counters = register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)?;
+    let by_value = |value| (value, counters.with_label_values(&[value]));
+    Ok(Counters(values.into_iter().map(by_value).collect()))
+}
+
+/// The counters of a label, found without the lock that guards the set of them.
+#[derive(Debug)]
+pub(super) struct Counters(Box<[(&'static str, IntCounter)]>);
+
+impl Counters {
+    /// The counter of a value, which is one of those that it was made with.
+    pub(super) fn of(&self, value: &str) -> &IntCounter {
+        let found = self.0.iter().find(|(known, _)| *known == value);
+        &found.expect("a label's values are all there from the start").1
     }
-    register(registry, counters)
 }
 
 pub(super) fn histogram(
