@@ -241,7 +241,7 @@ async fn behind_a_trusted_proxy_the_forwarded_address_counts() {
 }
 
 /// A PROXY header of version 2 for a TCP connection over IPv4.
-fn proxy_v2(source: [u8; 4]) -> Vec<u8> {
+pub(crate) fn proxy_v2(source: [u8; 4]) -> Vec<u8> {
     let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
     header.extend(source);
     header.extend([127, 0, 0, 1, 0x12, 0x34, 0x1f, 0x90]);

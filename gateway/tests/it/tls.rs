@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use gateway::config::{AddressLimits, Config, Rate};
+use gateway::config::{AddressLimits, Config, Preface, Rate};
 use protocol::select::Budget;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::limits::proxy_v2;
 use crate::support::client::TestClient;
 use crate::support::gateway::{TICK_MS, TestGateway};
 use crate::support::process::GatewayProcess;
@@ -282,6 +283,33 @@ async fn an_address_that_shakes_hands_too_often_is_closed_before_it_costs_anythi
     let counted = gateway.metric("barrage_turned_away_total", "address_handshakes").await;
     assert_eq!(counted, 20.0);
     clients[0].assert_lives().await;
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_proxy_the_address_of_its_header_counts_before_tls() {
+    let certificate = Certificate::make();
+    let gateway = gateway(&certificate, |config| {
+        config.public.proxies.networks = vec!["127.0.0.0/8".parse().unwrap()];
+        config.public.proxies.preface = Preface::ProxyV2;
+        config.guests.address_limits = AddressLimits::On;
+        config.guests.address_connections_max = 1;
+    })
+    .await;
+    let through = async |last: u8| {
+        let mut stream = TcpStream::connect(gateway.public).await.unwrap();
+        stream.write_all(&proxy_v2([198, 51, 100, last])).await.unwrap();
+        soon("an end", try_shake(stream)).await
+    };
+    let held = TestClient::over(through(7).await.unwrap(), gateway.public).await;
+    let turned_away = ("barrage_turned_away_total", "address_connections");
+    assert!(gateway.counts(turned_away, 1.0, through(7)).await.is_err());
+    TestClient::over(through(8).await.unwrap(), gateway.public).await.assert_lives().await;
+    held.close().await;
+    until("a place", || async { through(7).await.ok().map(drop) }).await;
+    // Whoever comes without the header is nobody's.
+    let without = ("barrage_turned_away_total", "proxy_header");
+    assert!(!gateway.counts(without, 1.0, is_shaken(&gateway)).await);
     gateway.end().await;
 }
 

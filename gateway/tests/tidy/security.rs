@@ -23,6 +23,19 @@ fn every_attack_names_tests_that_exist() {
     assert_none("attacks without their tests", &faults);
 }
 
+#[test]
+fn every_reason_to_turn_somebody_away_is_written_down() {
+    let file = |path: &str| FILES.iter().find(|file| file.path == path).expect("it is there");
+    let labels = &file("gateway/src/metrics/labels.rs").text;
+    let reasons = labels.split("    TurnedAway {").nth(1).and_then(|rest| rest.split('}').next());
+    let reasons: Vec<_> = reasons.unwrap_or_default().split('"').skip(1).step_by(2).collect();
+    assert!(reasons.len() > 10, "the reasons are no longer found: {reasons:?}");
+    let security = &file("SECURITY.md").text;
+    let is_missing = |reason: &&&str| !security.contains(&format!("\"{reason}\""));
+    let missing: Vec<_> = reasons.iter().filter(is_missing).map(|r| (*r).to_owned()).collect();
+    assert_none("reasons that SECURITY.md does not name", &missing);
+}
+
 /// The rows of the table whose last column names tests.
 fn rows(markdown: &str) -> impl Iterator<Item = &str> {
     let table = markdown.lines().skip_while(|line| !line.ends_with(COLUMN)).skip(2);
