@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one broker, from its start; only ever rising.
+/// What one broker has counted from its start, and what waits in it now.
 #[derive(Debug, Default)]
 pub struct Stats {
     published: AtomicU64,
@@ -12,6 +12,8 @@ pub struct Stats {
     received: AtomicU64,
     lost: AtomicU64,
     holes: AtomicU64,
+    retries: AtomicU64,
+    waiting: AtomicU64,
 }
 
 impl Stats {
@@ -48,6 +50,24 @@ impl Stats {
     /// Entries that came with something missing before them.
     pub fn holes(&self) -> u64 {
         self.holes.load(Ordering::Relaxed)
+    }
+
+    /// Batches that were sent to a log once more, since it had not acked them.
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Events that wait for their log now, sent or not.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_retries(&self, batches: u64) {
+        self.retries.fetch_add(batches, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_waiting(&self, events: u64) {
+        self.waiting.store(events, Ordering::Relaxed);
     }
 
     pub(crate) fn count_unstored(&self, events: u64) {

@@ -1,7 +1,7 @@
 //! Whether the loops of this gateway turn, and whether clients may come.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use broker_bridge::Status;
@@ -29,27 +29,26 @@ impl Pulse {
 
 /// Where a gateway is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Stage {
     /// The canary has not come back yet.
-    Starting = 0,
+    Starting,
     /// Clients may come.
-    Ready = 1,
+    Ready,
     /// Clients are told to go elsewhere.
-    Draining = 2,
+    Draining,
 }
 
 /// The health of a gateway.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
-    stage: Arc<AtomicU8>,
+    stage: watch::Sender<Stage>,
     pulses: Vec<Pulse>,
     broker: watch::Receiver<Status>,
 }
 
 impl Health {
     pub(crate) fn new(pulses: Vec<Pulse>, broker: watch::Receiver<Status>) -> Self {
-        Self { stage: Arc::default(), pulses, broker }
+        Self { stage: watch::Sender::new(Stage::Starting), pulses, broker }
     }
 
     /// What the broker can do at the moment.
@@ -58,15 +57,16 @@ impl Health {
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
-        self.stage.store(stage as u8, Ordering::Release);
+        self.stage.send_replace(stage);
     }
 
     pub(crate) fn stage(&self) -> Stage {
-        match self.stage.load(Ordering::Acquire) {
-            0 => Stage::Starting,
-            1 => Stage::Ready,
-            _ => Stage::Draining,
-        }
+        *self.stage.borrow()
+    }
+
+    /// The stage, to be waited for.
+    pub(crate) fn stages(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
     }
 
     /// How many loops have not turned lately.

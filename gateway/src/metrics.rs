@@ -229,6 +229,16 @@ impl Metrics {
                     "barrage_broker_holes_total",
                     "Entries that came with something missing before them",
                 )?,
+                retries: counter(
+                    r,
+                    "barrage_broker_retries_total",
+                    "Batches that were sent to a log once more, since it had not acked them",
+                )?,
+                waiting: gauge(
+                    r,
+                    "barrage_broker_waiting_events",
+                    "Events that wait for the ack of their log",
+                )?,
             },
             registry,
         })

@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{
     Config as StreamConfig, DiscardPolicy, Republish, RetentionPolicy, StorageType,
 };
 use protocol::cursor::Epoch;
-use protocol::subject::StreamIndex;
+use protocol::subject::{STREAMS, StreamIndex};
 
 use super::StartError;
 use super::config::Config;
@@ -75,6 +75,11 @@ pub(super) async fn ensure(
                     difference: "several replicas need a cluster".to_owned(),
                 }));
             }
+            ErrorCode::STORAGE_RESOURCES_EXCEEDED
+            | ErrorCode::INSUFFICIENT_RESOURCES
+            | ErrorCode::CLUSTER_NO_PEERS => {
+                return Err(Unready::Later(no_room(&wanted, &refusal.to_string())));
+            }
             _ => return Err(Unready::Later(refusal.to_string())),
         },
         Err(error) => return Err(Unready::Later(error.to_string())),
@@ -106,6 +111,16 @@ async fn keep_for(
         }
         Err(error) => Err(Unready::Later(format!("max_age cannot be changed: {error}"))),
     }
+}
+
+/// What somebody has to do about servers on which a stream has no room.
+fn no_room(wanted: &StreamConfig, refusal: &str) -> String {
+    format!(
+        "the servers have no room for it ({refusal}): {STREAMS} streams set aside {} bytes each, \
+         on {} servers; give JetStream more (max_file_store) or set nats.stream_bytes lower",
+        wanted.max_bytes,
+        wanted.num_replicas.max(1)
+    )
 }
 
 /// Why a stream is not there.

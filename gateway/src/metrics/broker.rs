@@ -13,6 +13,8 @@ pub(crate) struct BrokerMetrics {
     pub(super) received: IntCounter,
     pub(super) lost: IntCounter,
     pub(super) holes: IntCounter,
+    pub(super) retries: IntCounter,
+    pub(super) waiting: IntGauge,
 }
 
 impl BrokerMetrics {
@@ -27,7 +29,9 @@ impl BrokerMetrics {
             (&self.received, stats.received()),
             (&self.lost, stats.lost()),
             (&self.holes, stats.holes()),
+            (&self.retries, stats.retries()),
         ];
+        self.waiting.set(i64::try_from(stats.waiting()).unwrap_or(i64::MAX));
         for (counter, count) in counted {
             counter.inc_by(count.saturating_sub(counter.get()));
         }

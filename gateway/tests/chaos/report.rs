@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::cursor::Seq;
+use protocol::ids::EventId;
 
 use crate::crowd::ROOMS;
 use crate::fault::Promise;
@@ -10,7 +11,8 @@ use crate::plan::Plan;
 use crate::tally::{Phase, Tally};
 use crate::viewer::Viewer;
 use crate::witness::Truth;
-use rig::account::verdict::{Evidence, Finding, Sums, judge, lost};
+use rig::account::log::Log;
+use rig::account::verdict::{Evidence, Finding, Sums, judge};
 
 /// Broken promises that are shown one by one.
 const SHOWN_MAX: usize = 30;
@@ -26,6 +28,8 @@ pub(crate) fn begin(plan: &Plan) {
 /// Promises that were broken.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
+    /// The names of the phases so far.
+    phases: Vec<String>,
     broken: Vec<String>,
 }
 
@@ -44,6 +48,7 @@ impl Outcome {
         promise: Option<Promise>,
         took: Duration,
     ) {
+        self.phases.push(name.to_owned());
         let Phase { offered, stored, live, unanswered, told_lost, .. } = phase;
         let refused: u64 = phase.refused.values().sum();
         println!(
@@ -122,11 +127,17 @@ impl Outcome {
                 all.between,
             );
         }
-        let acked = tally.acked();
-        let lost = logs.iter().fold(acked.clone(), |acked, log| lost(&acked, log));
+        self.judge_acks(&logs, &tally.acked());
+    }
+
+    /// Whatever was acked as stored is in a log.
+    fn judge_acks(&mut self, logs: &[Log; 2], acked: &[(EventId, usize)]) {
+        let is_lost = |id: &EventId| logs.iter().all(|log| log.place(*id).is_none());
+        let lost: Vec<_> = acked.iter().filter(|(id, _)| is_lost(id)).collect();
         println!("{:24} {} acked as stored, {} not in a log", "", acked.len(), lost.len());
-        if !lost.is_empty() {
-            self.breaks(format!("{} events were acked as stored and are in no log", lost.len()));
+        for (id, phase) in lost {
+            let name = self.phases.get(*phase).map_or("", String::as_str);
+            self.breaks(format!("{name}: event {id} was acked as stored and is in no log"));
         }
     }
 

@@ -63,7 +63,7 @@ impl Phase {
 pub(crate) struct Tally {
     now: AtomicUsize,
     phases: Mutex<Vec<Phase>>,
-    acked: Mutex<Vec<EventId>>,
+    acked: Mutex<Vec<(EventId, usize)>>,
     live: Mutex<HashSet<EventId>>,
     /// Danmaku of clients that have no answer yet.
     speaking: AtomicU64,
@@ -106,7 +106,7 @@ impl Tally {
     /// Notes an acked event.
     pub(crate) fn ack(&self, phase: usize, id: EventId, stored: bool) {
         match stored {
-            true => self.acked.lock().unwrap().push(id),
+            true => self.acked.lock().unwrap().push((id, phase)),
             false => drop(self.live.lock().unwrap().insert(id)),
         }
         self.count(phase, |phase| match stored {
@@ -125,8 +125,8 @@ impl Tally {
         self.phases.lock().unwrap()[phase].clone()
     }
 
-    /// Everything that was acked as stored.
-    pub(crate) fn acked(&self) -> Vec<EventId> {
+    /// Everything that was acked as stored, and the phase in which it was offered.
+    pub(crate) fn acked(&self) -> Vec<(EventId, usize)> {
         self.acked.lock().unwrap().clone()
     }
 

@@ -154,3 +154,51 @@ async fn servers_that_are_away_make_a_gateway_wait_degrade_and_come_back() {
     assert_eq!(ann.memory.account(ROOM).texts().first(), Some(&"之前"));
     gateway.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_its_log_and_is_sent_to_it_again_is_counted() {
+    let Some(binary) = Binary::newest() else { return };
+    let mut nats = Nats::single(&binary).await;
+    let gateway = gateway(&nats, "one").await;
+    let _viewer = gateway.viewer(ROOM).await;
+    gateway.until_metric("barrage_broker_waiting_events", "", |events| events == 0.0).await;
+    assert_eq!(gateway.metric("barrage_broker_retries_total", "").await, 0.0);
+    nats.node(0).pause();
+    let (path, event) = (format!("/v1/rooms/{ROOM}/events"), json!({ "body": { "text": "在吗" } }));
+    let event = event.to_string();
+    let publish = gateway.api.post(&path, event.as_bytes());
+    let watch = async {
+        gateway.until_metric("barrage_broker_waiting_events", "", |events| events == 1.0).await;
+        gateway.until_metric("barrage_broker_retries_total", "", |batches| batches >= 1.0).await;
+    };
+    tokio::join!(publish, watch);
+    nats.node(0).resume();
+    gateway.until_metric("barrage_broker_waiting_events", "", |events| events == 0.0).await;
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_drains_is_known_to_at_the_others() {
+    let Some(binary) = Binary::newest() else { return };
+    let nats = Nats::single(&binary).await;
+    let one = gateway(&nats, "one").await;
+    let urls = nats.url();
+    // It takes its time, so that its end is not what the other one sees.
+    let two = TestGateway::on(Fabric::Nats, |config| {
+        config.nats.urls = vec![urls.parse().unwrap()];
+        config.node.name = Some("two".parse().unwrap());
+        config.nats.stream_bytes = 16 * 1024 * 1024;
+        config.drain.delay = std::time::Duration::from_secs(3_600);
+    })
+    .await;
+    let state_of_two = || async {
+        let nodes = one.api.get("/v1/nodes").await.json();
+        let two = nodes["nodes"].as_array()?.iter().find(|node| node["name"] == "two")?.clone();
+        two["state"].as_str().map(str::to_owned)
+    };
+    until("the other one", || async { (state_of_two().await? == "ready").then_some(()) }).await;
+    let draining = tokio::spawn(two.drain());
+    until("that it drains", || async { (state_of_two().await? == "draining").then_some(()) }).await;
+    draining.abort();
+    one.end().await;
+}

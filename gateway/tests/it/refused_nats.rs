@@ -10,9 +10,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// Starts a gateway on these servers; returns its exit code and its log, once it has ended.
-async fn ends_on(url: &str, environment: &[(&str, &str)]) -> (Option<i32>, String) {
-    let folder = TempDir::new().unwrap();
+/// Starts a gateway on these servers.
+fn start(folder: &TempDir, url: &str, environment: &[(&str, &str)]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_barrage-gateway"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BARRAGE_")) {
         command.env_remove(name);
@@ -23,7 +22,13 @@ async fn ends_on(url: &str, environment: &[(&str, &str)]) -> (Option<i32>, Strin
         .envs(environment.iter().copied())
         .env("NO_COLOR", "1")
         .stdin(Stdio::null());
-    let mut process = Process::start("a gateway", &mut command, &folder.path().join("log"));
+    Process::start("a gateway", &mut command, &folder.path().join("log"))
+}
+
+/// The exit code and the log of a gateway on these servers, once it has ended.
+async fn ends_on(url: &str, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let folder = TempDir::new().unwrap();
+    let mut process = start(&folder, url, environment);
     let status = process.ended().await;
     (status.code(), process.log())
 }
@@ -74,4 +79,24 @@ async fn a_gateway_whose_logs_are_set_up_otherwise_says_what_differs_and_ends() 
     // Whoever runs already is not disturbed.
     until("readiness", || async { (first.readiness().await.0 == 200).then_some(()) }).await;
     first.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_whose_logs_have_no_room_on_the_servers_says_what_to_do_and_waits() {
+    for binary in Binary::all() {
+        let nats = Nats::single(&binary).await;
+        let folder = TempDir::new().unwrap();
+        let environment = [("BARRAGE_NATS_STREAM_BYTES", "1000000000000")];
+        let mut process = start(&folder, &nats.url(), &environment);
+        let told = until("what to do", || async {
+            let log = process.log();
+            let line = log.lines().find(|line| line.contains("no room"));
+            line.map(str::to_owned)
+        })
+        .await;
+        for part in ["WARN", "nats.stream_bytes", "16 streams", "1000000000000 bytes"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(!process.has_ended());
+    }
 }

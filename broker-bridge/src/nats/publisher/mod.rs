@@ -86,6 +86,7 @@ pub(super) struct Publisher {
     logs: [Health; STREAMS as usize],
     counter: u64,
     waiting: usize,
+    retries: u64,
     swept_ms: u64,
 }
 
@@ -115,6 +116,7 @@ impl Publisher {
             logs: [Health::Up { acked_ms: now_ms }; STREAMS as usize],
             counter: 0,
             waiting: 0,
+            retries: 0,
             swept_ms: now_ms,
         }
     }
@@ -122,6 +124,11 @@ impl Publisher {
     /// Events that wait, in flight or not.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// Batches that were sent again since this was asked last.
+    pub(super) fn take_retries(&mut self) -> u64 {
+        std::mem::take(&mut self.retries)
     }
 
     /// Whether all logs ack.
@@ -190,6 +197,7 @@ impl Publisher {
         for room in self.rooms_of(at) {
             let queue = self.rooms.get_mut(&room).expect("just listed");
             if let Some((counter, payload)) = queue.resend(now.ms, true) {
+                self.retries += 1;
                 out.push(Send::Log { room: room.clone(), counter, payload });
             }
             self.advance(room, now, out);
@@ -260,6 +268,7 @@ impl Publisher {
             } else if flight.sent_ms + ACK_MS_MAX <= now.ms
                 && let Some((counter, payload)) = queue.resend(now.ms, false)
             {
+                self.retries += 1;
                 out.push(Send::Log { room: room.clone(), counter, payload });
             }
         }

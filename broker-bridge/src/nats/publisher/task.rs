@@ -10,6 +10,7 @@ use futures_util::stream::{SelectAll, StreamExt};
 use protocol::ids::BootId;
 use protocol::subject::{Namespace, Partition};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -37,12 +38,6 @@ pub(in crate::nats) struct Outlet {
     /// Tells whether all logs ack.
     pub(in crate::nats) has_log: watch::Sender<bool>,
     pub(in crate::nats) stats: Arc<Stats>,
-}
-
-/// What a log says to a publish.
-#[derive(Deserialize)]
-struct PubAck {
-    seq: Option<u64>,
 }
 
 /// Publishes until the queue is closed.
@@ -81,6 +76,8 @@ pub(in crate::nats) async fn run(outlet: Outlet, mut publications: Publications)
             }
         }
         publisher.tick(now, &mut out);
+        outlet.stats.count_retries(publisher.take_retries());
+        outlet.stats.set_waiting(publisher.waiting() as u64);
         out.drain(..).for_each(|send| outlet.send(send));
         outlet.has_log.send_if_modified(|known| {
             let has_log = publisher.has_log();
@@ -107,9 +104,8 @@ impl Outlet {
 
     fn acked(&self, ack: &Message, publisher: &mut Publisher, now: Time, out: &mut Vec<Send>) {
         let counter = ack.subject.rsplit('.').next().and_then(|counter| counter.parse().ok());
-        let said = serde_json::from_slice::<PubAck>(&ack.payload);
-        match (counter, said) {
-            (Some(counter), Ok(PubAck { seq: Some(_) })) => {
+        match counter {
+            Some(counter) if is_ack(&ack.payload) => {
                 let stored = publisher.acked(counter, now, out);
                 self.stats.count_published(stored as u64);
             }
@@ -182,6 +178,17 @@ impl Outlet {
     }
 }
 
+/// Whether a log says that it holds a batch. A refusal names a sequence too: 0.
+fn is_ack(said: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct PubAck {
+        #[serde(default)]
+        seq: u64,
+        error: Option<IgnoredAny>,
+    }
+    serde_json::from_slice::<PubAck>(said).is_ok_and(|ack| ack.seq > 0 && ack.error.is_none())
+}
+
 /// Waits until any of the links has changed.
 async fn changed(states: &mut [watch::Receiver<super::super::link::LinkState>]) {
     let changes = states.iter_mut().map(|state| Box::pin(state.changed()));
@@ -198,4 +205,20 @@ fn elapsed_ms(since: Instant) -> u64 {
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_no_ack_though_it_names_a_sequence() {
+        assert!(is_ack(br#"{"stream":"barrage_h00", "seq":1}"#));
+        assert!(is_ack(br#"{"stream":"barrage_h00","seq":7,"duplicate":true}"#));
+        // The same message is on its way into the log already, and may not arrive.
+        let conflict = br#"{"error":{"code":409,"err_code":10158,"description":"in process"},"stream":"barrage_h00","seq":0}"#;
+        assert!(!is_ack(conflict));
+        assert!(!is_ack(br#"{"stream":"barrage_h00","seq":0}"#));
+        assert!(!is_ack(b""));
+    }
 }

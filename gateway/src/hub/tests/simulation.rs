@@ -4,6 +4,7 @@
 //! Everything is decided by a seed. What a seed has found is repeated with the number that the
 //! failure prints.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use broker_bridge::faulty::{Faults, Faulty, FaultyControl};
@@ -34,6 +35,9 @@ struct Simulation {
     _scribe: JoinHandle<()>,
     _bus: Bus,
     published: u64,
+    /// The share of publications past the log, and their events.
+    live_share: f64,
+    live: HashSet<EventId>,
 }
 
 /// A viewer, who is at one node at most.
@@ -58,7 +62,7 @@ enum Place {
 }
 
 impl Simulation {
-    fn start(seed: u64, faults: Faults) -> Self {
+    fn start(seed: u64, faults: Faults, live_share: f64) -> Self {
         let bus = Bus::start(BusConfig::default());
         let mut random = StdRng::seed_from_u64(seed);
         let nodes = (0..NODES).map(|node| {
@@ -73,7 +77,17 @@ impl Simulation {
         broker.subscribe(&room_id(ROOM)).unwrap();
         let scribe = tokio::spawn(write_down(broker, deliveries, Arc::clone(&log)));
         let viewers = (0..VIEWERS).map(|_| Viewer::default()).collect();
-        Self { random, nodes, viewers, log, _scribe: scribe, _bus: bus, published: 0 }
+        Self {
+            random,
+            nodes,
+            viewers,
+            log,
+            _scribe: scribe,
+            _bus: bus,
+            published: 0,
+            live_share,
+            live: HashSet::new(),
+        }
     }
 
     /// Something happens, and time passes.
@@ -98,11 +112,17 @@ impl Simulation {
         let (stage, _) = &self.nodes[node];
         // Far over the budget now and then.
         let most = if self.random.random_bool(0.1) { 200 } else { 12 };
+        let is_live = self.random.random_bool(self.live_share);
         for _ in 0..self.random.random_range(0..most) {
             self.published += 1;
             // Busy or unanswered: what is in the log counts, whatever its publisher was told.
             let event = event(self.published, stage.now_ms());
-            drop(stage.broker.publish(&room_id(ROOM), event));
+            if is_live {
+                self.live.insert(event.id);
+                drop(stage.broker.publish_live(&room_id(ROOM), event));
+            } else {
+                drop(stage.broker.publish(&room_id(ROOM), event));
+            }
         }
     }
 
@@ -184,9 +204,10 @@ impl Simulation {
     /// Fails unless every account closes and everybody who is seated has heard everything.
     fn judge(&self, seed: u64) -> Sums {
         let log = self.log.lock().unwrap();
+        let evidence = Evidence { live: self.live.clone(), uncertain: 0 };
         let mut all = Sums::default();
         for (number, viewer) in self.viewers.iter().enumerate() {
-            let (sums, findings) = judge(&viewer.account, &log, &Evidence::default());
+            let (sums, findings) = judge(&viewer.account, &log, &evidence);
             assert_eq!(findings, [], "viewer {number}: repeat with seed {seed}");
             assert!(!matches!(viewer.at, Place::Asking(_)), "every join is answered: seed {seed}");
             if let (Place::Seated(node), Some(cursor)) = (viewer.at, viewer.account.cursor()) {
@@ -253,8 +274,8 @@ async fn write_down(broker: Arc<dyn Broker>, mut deliveries: Deliveries, log: Ar
 }
 
 /// Runs a simulation; returns what its viewers were told, and how many returned and recovered.
-async fn simulate(seed: u64, faults: Faults) -> (Sums, u64, u64) {
-    let mut simulation = Simulation::start(seed, faults);
+async fn simulate(seed: u64, faults: Faults, live_share: f64) -> (Sums, u64, u64) {
+    let mut simulation = Simulation::start(seed, faults, live_share);
     for _ in 0..STEPS {
         simulation.step().await;
     }
@@ -263,20 +284,23 @@ async fn simulate(seed: u64, faults: Faults) -> (Sums, u64, u64) {
     (simulation.judge(seed), sum(|viewer| viewer.returned), sum(|viewer| viewer.recovered))
 }
 
+const FAULTS: Faults = Faults {
+    loss_permille: 0,
+    told_loss_permille: 30,
+    duplication_permille: 100,
+    reorder_permille: 0,
+    delay_ms_max: 60,
+    busy_permille: 200,
+    lost_ack_permille: 100,
+    ack_delay_ms: 0,
+};
+
 #[tokio::test(start_paused = true)]
 async fn accounts_close_on_every_node_however_deliveries_are_delayed_repeated_and_lost() {
-    let faults = Faults {
-        told_loss_permille: 30,
-        duplication_permille: 100,
-        delay_ms_max: 60,
-        busy_permille: 200,
-        lost_ack_permille: 100,
-        ..Faults::default()
-    };
     let mut random = seeded();
     let (mut all, mut returned, mut recovered) = (Sums::default(), 0, 0);
     for _ in 0..10 {
-        let (sums, returns, recoveries) = simulate(random.random(), faults).await;
+        let (sums, returns, recoveries) = simulate(random.random(), FAULTS, 0.0).await;
         all += sums;
         returned += returns;
         recovered += recoveries;
@@ -286,9 +310,21 @@ async fn accounts_close_on_every_node_however_deliveries_are_delayed_repeated_an
 }
 
 #[tokio::test(start_paused = true)]
+async fn accounts_close_with_live_events_among_those_of_the_log() {
+    let mut random = seeded();
+    let mut all = Sums::default();
+    for _ in 0..10 {
+        all += simulate(random.random(), FAULTS, 0.2).await.0;
+    }
+    assert!(all.received > 1_000 && all.live > 100 && all.beyond > 0, "{all:?}");
+    assert_eq!((all.between, all.early), (0, 0), "what went out live is in no log: {all:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_faults_everybody_recovers_everything_wherever_they_return() {
     let mut random = seeded();
-    let (sums, returned, recovered) = simulate(random.random(), Faults::default()).await;
+    let faults = Faults::default();
+    let (sums, returned, recovered) = simulate(random.random(), faults, 0.0).await;
     assert!(sums.received > 100 && returned > 20, "{sums:?} {returned}");
     assert_eq!(recovered, returned);
 }

@@ -167,10 +167,5 @@ fn close(sums: &mut Sums, doubt: Doubt, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Which events were acked as stored and are not in the log.
-pub fn lost(acked: &[EventId], log: &Log) -> Vec<EventId> {
-    acked.iter().copied().filter(|id| log.place(*id).is_none()).collect()
-}
-
 #[cfg(test)]
 mod tests;

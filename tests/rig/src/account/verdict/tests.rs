@@ -209,8 +209,3 @@ fn a_gap_that_nobody_can_count_begins_a_new_stretch() {
     account.gap(&Gap { to: elsewhere, ..gap(40, 5, 0) });
     assert_eq!((account.stretches.len(), account.cursor()), (3, Some(elsewhere)));
 }
-
-#[test]
-fn acked_events_that_are_in_no_log_are_lost() {
-    assert_eq!(lost(&[id(1), id(100), id(7)], &log()), [id(100)]);
-}

@@ -1,5 +1,7 @@
 //! A client that comes back: to any gateway, with its cursors, for as long as it takes.
 
+mod speech;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
+use self::speech::{SPEAK_ID, Speech};
 use crate::tally::{Phase, Tally};
 use rig::account::Account;
 use rig::account::message::Message;
@@ -29,10 +32,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(85);
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause: shorter than real clients', since the next fault waits for them.
 const PAUSE_MAX: Duration = Duration::from_secs(4);
-/// Between two danmaku of a client that speaks.
-const SPEAK_EVERY: Duration = Duration::from_secs(1);
-/// An unanswered danmaku is sent again after so long.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Who has missed more than 1,000 events is told so, instead of all of them: 40 a second go out
 /// in the loud room, so that is 25 s; less what a slot and its way may take.
 const TOLD_AGAIN_MAX: Duration = Duration::from_secs(23);
@@ -61,13 +60,10 @@ pub(crate) struct Viewer {
     pub(crate) tally: Arc<Tally>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) random: StdRng,
-    life: u64,
     /// Whether it speaks in the second room.
     pub(crate) speaks: bool,
     pub(crate) accounts: [Account; 2],
-    said: u64,
-    speak_at: Instant,
-    speaking: Option<Speaking>,
+    speech: Speech,
     /// Which gateway it was connected to last.
     gateway: usize,
     /// When its connection ended, until it is back.
@@ -76,22 +72,10 @@ pub(crate) struct Viewer {
     told: [Instant; 2],
 }
 
-/// A danmaku that has no answer yet.
-#[derive(Debug)]
-struct Speaking {
-    key: String,
-    /// When to send it again.
-    due: Instant,
-    phase: usize,
-}
-
 type Socket = WebSocketStream<TcpStream>;
 
 /// Why a connection ended, and when to come back if the gateway has said so.
 struct End(String, Option<Duration>);
-
-/// Commands carry the number of what they are about: a room's index plus one, or this.
-const SPEAK_ID: u64 = 10;
 
 impl Viewer {
     pub(crate) fn new(
@@ -102,7 +86,7 @@ impl Viewer {
         mut random: StdRng,
     ) -> Self {
         Self {
-            life: random.random(),
+            speech: Speech::of(format!("{:x}-{number}", random.random::<u64>())),
             number,
             rooms,
             gateways,
@@ -111,9 +95,6 @@ impl Viewer {
             random,
             speaks: false,
             accounts: Default::default(),
-            said: 0,
-            speak_at: Instant::now(),
-            speaking: None,
             gateway: 0,
             left: None,
             told: [Instant::now(); 2],
@@ -139,9 +120,7 @@ impl Viewer {
                 seq.store(0, Ordering::Relaxed);
             }
             self.left = self.left.or_else(|| was_in.then(Instant::now));
-            if let Some(speaking) = &mut self.speaking {
-                speaking.due = Instant::now();
-            }
+            self.speech.interrupted();
             let End(why, after) = end;
             self.count(|phase| *phase.ends.entry(why).or_default() += 1);
             let pause = after.unwrap_or_else(|| {
@@ -191,7 +170,7 @@ impl Viewer {
                     continue;
                 }
                 () = sleep_until(speak_due.unwrap_or(heard)), if speak_due.is_some() => {
-                    let words = self.speak();
+                    let words = self.speech.speak(self.rooms[1], &self.tally);
                     if !say(&mut socket, &words).await {
                         return End("broken".to_owned(), None);
                     }
@@ -263,19 +242,17 @@ impl Viewer {
                 self.advance(room);
             }
             Message::Ack(ack) if ack.id == Some(SPEAK_ID) => {
-                let speaking = self.speaking.take()?;
-                self.tally.spoken();
+                let phase = self.speech.answered(&self.tally)?;
                 if let Some(event) = ack.event {
-                    self.tally.ack(speaking.phase, event.id, ack.stored);
+                    self.tally.ack(phase, event.id, ack.stored);
                 }
             }
             Message::Error(refused) => {
                 let retry = Duration::from_millis(refused.retry_after_ms.unwrap_or(500));
                 match refused.id {
                     Some(SPEAK_ID) => {
-                        let speaking = self.speaking.as_mut()?;
-                        self.tally.refuse(speaking.phase, &refused.code);
-                        speaking.due = Instant::now() + retry;
+                        let phase = self.speech.refused(retry)?;
+                        self.tally.refuse(phase, &refused.code);
                     }
                     Some(id @ 1..=2) => {
                         rejoin.insert(id as usize - 1, Instant::now() + retry);
@@ -336,26 +313,7 @@ impl Viewer {
     /// When it speaks next, if it is in the room.
     fn speak_due(&self) -> Option<Instant> {
         let is_in = self.progress.seqs[1].load(Ordering::Relaxed) > 0;
-        let due = self.speaking.as_ref().map_or(self.speak_at, |speaking| speaking.due);
-        (self.speaks && is_in).then_some(due)
-    }
-
-    /// Says something new, or the same again with the same key.
-    fn speak(&mut self) -> Value {
-        let speaking = self.speaking.get_or_insert_with(|| {
-            self.said += 1;
-            self.speak_at = Instant::now() + SPEAK_EVERY;
-            let phase = self.tally.now();
-            self.tally.offer(phase, 1);
-            self.tally.speak();
-            let key = format!("{:x}-{}-{}", self.life, self.number, self.said);
-            Speaking { key, due: Instant::now(), phase }
-        });
-        speaking.due = Instant::now() + ANSWER_MAX;
-        json!({
-            "type": "publish", "id": SPEAK_ID, "room": self.rooms[1], "key": speaking.key,
-            "body": { "text": format!("第{}句", self.said) },
-        })
+        (self.speaks && is_in).then(|| self.speech.due())
     }
 }
 
