@@ -211,6 +211,7 @@ async fn talk(nth: usize, (nats, broker, mut deliveries): Gateway) -> (usize, us
             other @ (RoomDelivery::Opened { .. }
             | RoomDelivery::Live { .. }
             | RoomDelivery::Lost { .. }
+            | RoomDelivery::Silent { .. }
             | RoomDelivery::Fetched { .. }
             | RoomDelivery::Counts { .. }
             | RoomDelivery::NodeGone { .. }) => panic!("{other:?}"),

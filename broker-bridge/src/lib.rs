@@ -44,7 +44,8 @@ pub use self::stats::Stats;
 ///    Another one comes only if the log is numbered anew, or if this node was away for longer
 ///    than can be made up for.
 /// 5. After `Opened` comes every entry after its head, in order, each linked to the one before by
-///    `prev`; where entries cannot be had any more, one [`RoomDelivery::Lost`] stands for them. A
+///    `prev`; where entries cannot be had any more, one [`RoomDelivery::Lost`] stands for them; where there are
+///    none for long, [`RoomDelivery::Silent`] may tell so, and the next entry is linked to that. A
 ///    node receives its own publications exactly as it receives others'.
 /// 6. `fetch` is answered by one [`RoomDelivery::Fetched`]: every entry after the cursor up to
 ///    the last one delivered before it, or nothing at all if any of them is gone. While the log
@@ -203,7 +204,8 @@ pub enum SettingsDelivery {
 pub struct Entry {
     /// Its number.
     pub seq: Seq,
-    /// The number of the entry before it in this room, 0 if there is none.
+    /// The number of the entry before it in this room, 0 if there is none; after
+    /// [`RoomDelivery::Silent`] that position.
     pub prev: Seq,
     /// When its publisher made it, in milliseconds since 1970; decides its slot.
     pub origin_ms: u64,
@@ -236,6 +238,12 @@ pub enum RoomDelivery {
         origin_ms: u64,
         /// The events, in order.
         events: Arc<[Event]>,
+    },
+    /// The room is silent: its log holds nothing after the last entry up to `upto`. Told now and
+    /// then, so that who stands at the last entry has a younger position to come back with.
+    Silent {
+        /// The next entry comes after it.
+        upto: Seq,
     },
     /// Entries that cannot be had any more: everything after the last one up to `upto`.
     Lost {

@@ -65,6 +65,7 @@ impl Rig {
             other @ (RoomDelivery::Entry { .. }
             | RoomDelivery::Live { .. }
             | RoomDelivery::Lost { .. }
+            | RoomDelivery::Silent { .. }
             | RoomDelivery::Fetched { .. }
             | RoomDelivery::Counts { .. }
             | RoomDelivery::NodeGone { .. }) => panic!("expected opened, got {other:?}"),

@@ -150,6 +150,7 @@ impl Shared {
             RoomDelivery::Opened { .. }
             | RoomDelivery::Live { .. }
             | RoomDelivery::Lost { .. }
+            | RoomDelivery::Silent { .. }
             | RoomDelivery::Fetched { .. }
             | RoomDelivery::Counts { .. }
             | RoomDelivery::NodeGone { .. } => return lane.put(room, delivery, now_ms),

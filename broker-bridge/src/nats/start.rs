@@ -101,6 +101,7 @@ pub(super) async fn start(
         link_of,
         ready: is_ready.clone(),
         room_entries_max: config.log.room_entries_max,
+        age: config.log.age,
         deliveries: room_deliveries.clone(),
         counts: counts.clone(),
         stats: Arc::clone(&stats),

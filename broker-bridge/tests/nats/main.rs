@@ -13,5 +13,6 @@ mod lame_duck;
 mod logins;
 mod outages;
 mod refusals;
+mod silence;
 mod support;
 mod users;

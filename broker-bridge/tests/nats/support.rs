@@ -125,6 +125,11 @@ impl Operator {
         self.namespace.stream(Partition::of_room(room).stream())
     }
 
+    /// Under which a room's entries are stored.
+    pub(crate) fn subject(&self, room: &RoomId) -> String {
+        self.namespace.log(room)
+    }
+
     pub(crate) async fn stream(&self, room: &RoomId) -> stream::Stream {
         self.context.get_stream(self.stream_name(room)).await.unwrap()
     }

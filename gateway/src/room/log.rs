@@ -103,6 +103,14 @@ impl Log {
         events.len() - admitted.len()
     }
 
+    /// Nothing was stored up to a position.
+    pub(crate) fn add_silence(&mut self, upto: Seq, now_ms: u64) {
+        if upto > self.head.seq {
+            self.slots.add(self.head.seq, upto, now_ms, std::iter::empty(), now_ms);
+            self.head.seq = upto;
+        }
+    }
+
     /// Goes on at a later position, with nothing open but the pacing of held events.
     pub(crate) fn jump(&mut self, to: Seq) {
         self.slots.jump(to);

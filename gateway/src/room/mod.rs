@@ -206,6 +206,12 @@ impl Room {
                     }
                 }
             }
+            RoomDelivery::Silent { upto } => {
+                // A batch of nothing brings members there at the end of the slot.
+                if let Some(log) = &mut self.log {
+                    log.add_silence(upto, now.unix_ms);
+                }
+            }
             RoomDelivery::Lost { upto, events } => self.lost(upto, events, now, out),
             RoomDelivery::Fetched { after, entries } => self.fetched(after, entries, now, out),
             RoomDelivery::Counts { node, counts } => {

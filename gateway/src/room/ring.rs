@@ -32,6 +32,13 @@ pub(crate) struct Ring {
 
 impl Ring {
     pub(crate) fn push(&mut self, slot: ClosedSlot) {
+        if slot.is_empty()
+            && let Some(newest) = self.slots.back_mut()
+        {
+            // However long nothing happens, it takes no memory.
+            newest.last = slot.last;
+            return;
+        }
         self.bytes += bytes_of(&slot);
         self.events += slot.sent.len();
         self.slots.push_back(slot);

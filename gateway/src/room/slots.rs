@@ -85,6 +85,11 @@ impl ClosedSlot {
         (self.sent.iter().filter(is_news).map(|l| &l.event), left_out)
     }
 
+    /// Whether nothing happened in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.left_out.is_empty()
+    }
+
     /// What of it can be told again.
     pub(crate) fn without_live(&self) -> Self {
         let mut slot = self.clone();

@@ -1,6 +1,8 @@
 //! Gateways on real nats-servers: what they promise each other's viewers, and what they say while
 //! the servers are away.
 
+use std::time::{Duration, Instant};
+
 use gateway::app::Fabric;
 use protocol::select::Budget;
 use rig::nats::{Binary, Nats};
@@ -188,7 +190,7 @@ async fn a_gateway_that_drains_is_known_to_at_the_others() {
         config.nats.urls = vec![urls.parse().unwrap()];
         config.node.name = Some("two".parse().unwrap());
         config.nats.stream_bytes = 16 * 1024 * 1024;
-        config.drain.delay = std::time::Duration::from_secs(3_600);
+        config.drain.delay = Duration::from_secs(3_600);
     })
     .await;
     let state_of_two = || async {
@@ -201,4 +203,53 @@ async fn a_gateway_that_drains_is_known_to_at_the_others() {
     until("that it drains", || async { (state_of_two().await? == "draining").then_some(()) }).await;
     draining.abort();
     one.end().await;
+}
+
+/// Nothing is said in a room for longer than logs are kept: who was there has missed nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_in_a_silent_room_for_long_is_recovered_at_another_gateway() {
+    const AGE: Duration = Duration::from_secs(6);
+    let Some(binary) = Binary::oldest() else { return };
+    let nats = Nats::single(&binary).await;
+    let begin = |name: &str| {
+        let urls = nats.url();
+        TestGateway::begin(Fabric::Nats, |config| {
+            config.nats.urls = urls.split(',').map(|url| url.parse().unwrap()).collect();
+            config.node.name = Some(name.parse().unwrap());
+            config.nats.stream_bytes = 16 * 1024 * 1024;
+            config.history.age = AGE;
+        })
+    };
+    let (one, two) = (begin("one"), begin("two"));
+    one.until_ready().await;
+    two.until_ready().await;
+    let mut ann = one.viewer(ROOM).await;
+    ann.publish(ROOM, "之前").await;
+    ann.hears(ROOM, "之前").await;
+    // Rooms of every stream go on meanwhile.
+    let api = one.api.clone();
+    let goes_on = tokio::spawn(async move {
+        for n in 0.. {
+            let room = format!("busy-{}", n % 200);
+            api.publish(&room, events::chat(&room, "还在")).await;
+        }
+    });
+    let (said, since) = (ann.memory.account(ROOM).cursor.seq, Instant::now());
+    let mut told = said;
+    while since.elapsed() < 2 * AGE {
+        ann.until("a younger cursor", |memory| {
+            (memory.account(ROOM).cursor.seq > told).then_some(())
+        })
+        .await;
+        told = ann.memory.account(ROOM).cursor.seq;
+    }
+    let accounts = ann.close().await;
+    let mut ann = two.dial(Dial { accounts, ..Dial::default() }).await;
+    assert_eq!(ann.rejoin(ROOM).await["recovered"], true);
+    ann.publish(ROOM, "之后").await;
+    ann.hears(ROOM, "之后").await;
+    assert_eq!(ann.memory.account(ROOM).texts(), ["之前", "之后"]);
+    goes_on.abort();
+    one.end().await;
+    two.end().await;
 }

@@ -49,6 +49,9 @@ pub(super) enum Verdict {
 pub(super) struct Follow {
     epoch: Epoch,
     last: Seq,
+    /// The last entry that there was, of which others may have heard at another time: 0 if none is
+    /// known. Behind it nothing was stored up to `last`.
+    entry: Seq,
     parked: VecDeque<Stored>,
     /// How far the log is known to go.
     known: Seq,
@@ -71,6 +74,7 @@ impl Follow {
         let mut follow = Self {
             epoch: head.epoch,
             last: head.seq,
+            entry: recent.last().map_or(0, |newest| newest.seq),
             parked: VecDeque::new(),
             known: head.seq,
             seen: VecDeque::new(),
@@ -91,6 +95,19 @@ impl Follow {
     /// The last entry delivered.
     pub(super) fn last(&self) -> Seq {
         self.last
+    }
+
+    /// The last entry that there was; 0 if none is known.
+    pub(super) fn entry(&self) -> Seq {
+        self.entry
+    }
+
+    /// Nothing was stored up to here.
+    pub(super) fn silent(&mut self, upto: Seq, out: &mut Vec<RoomDelivery>) {
+        if upto > self.last && !self.has_hole() && self.parked.is_empty() {
+            (self.last, self.known) = (upto, upto);
+            out.push(RoomDelivery::Silent { upto });
+        }
     }
 
     /// Whether something before what is known is missing.
@@ -194,7 +211,7 @@ impl Follow {
         };
         let entry = Entry { seq, prev: self.last, origin_ms, events: events.into() };
         out.push(RoomDelivery::Entry { epoch: self.epoch, entry });
-        self.last = seq;
+        (self.last, self.entry) = (seq, seq);
         self.known = self.known.max(seq);
     }
 

@@ -17,6 +17,10 @@ use super::{AGAIN_AFTER, Rooms, stream_of};
 /// Questions under way at once.
 pub(super) const JOBS_MAX: usize = 16;
 
+/// A room that was silent for this part of the time that logs are kept is told so. Who was there
+/// has the rest of that time to come back.
+const SILENT_FOR: u32 = 4;
+
 /// How long a stream's leader may take to say which numbering it is.
 const LEADER_MAX: Duration = Duration::from_millis(300);
 
@@ -215,7 +219,7 @@ impl Rooms {
 
     /// Rooms that are behind catch up; those of another numbering begin anew.
     fn audited(&mut self, stream: StreamIndex, standing: Standing, lasts: &[Message]) {
-        self.audited[stream.number()] = standing.last;
+        let before = std::mem::replace(&mut self.audited[stream.number()], standing.last);
         let mut renumbered = Vec::new();
         for (id, room) in &mut self.rooms {
             let is_another = room.position().is_some_and(|(epoch, _)| epoch != standing.epoch);
@@ -236,6 +240,12 @@ impl Rooms {
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.learn(seq);
             }
+        }
+        // Not up to where the stream is now: a copy of it that was asked may be a little behind.
+        if before <= standing.last {
+            let patience = self.ground.age / SILENT_FOR;
+            let of_stream = self.rooms.iter_mut().filter(|(id, _)| stream_of(id) == stream);
+            of_stream.for_each(|(id, room)| room.silent(id, before, patience, &mut self.out));
         }
     }
 }

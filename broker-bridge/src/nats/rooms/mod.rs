@@ -38,8 +38,9 @@ use crate::stats::Stats;
 /// Verbs taken at once.
 const TURN_MAX: usize = 512;
 /// How often open rooms are compared with their streams: what was lost at the very end of what a
-/// room has heard shows in nothing that comes after.
-const AUDIT_EVERY: Duration = Duration::from_secs(30);
+/// room has heard shows in nothing that comes after. More often where logs are kept for a short
+/// time only: for an eighth of that time.
+const AUDIT_EVERY_MAX: Duration = Duration::from_secs(30);
 /// A hole that the stream has not filled after this time is told as lost.
 const HOLE_MAX: Duration = Duration::from_secs(2);
 /// The same while the stream does not answer at all: longer than it takes to choose a leader.
@@ -64,6 +65,8 @@ pub(super) struct Ground {
     pub(super) link_of: fn(Partition, usize) -> usize,
     pub(super) ready: watch::Receiver<bool>,
     pub(super) room_entries_max: u32,
+    /// How long logs are kept.
+    pub(super) age: Duration,
     pub(super) deliveries: mpsc::Sender<(RoomId, RoomDelivery)>,
     pub(super) counts: mpsc::Sender<CountsVerb>,
     pub(super) stats: Arc<Stats>,
@@ -111,7 +114,7 @@ impl Rooms {
             return;
         }
         let mut taken = Vec::new();
-        let mut audit = interval(AUDIT_EVERY);
+        let mut audit = interval(AUDIT_EVERY_MAX.min(self.ground.age / 8));
         let mut tick = interval(TICK);
         audit.reset();
         loop {
@@ -194,7 +197,8 @@ impl Rooms {
             self.out.push((id, RoomDelivery::Fetched { after, entries: Some(Vec::new()) }));
         } else {
             // Single flight: who asks for the same is told the same, but from here on.
-            room.asked.push(room::Asked { after, upto: last, since: Vec::new(), tries: 0 });
+            let upto = room.entry();
+            room.asked.push(room::Asked { after, upto, since: Vec::new(), tries: 0 });
             if room.asked.iter().filter(|asked| asked.after == after).count() == 1 {
                 self.queued.push_back(Job::Fetch { room: id, after: after.seq });
             }
@@ -304,6 +308,7 @@ impl Rooms {
                 }
                 RoomDelivery::Lost { events, .. } => self.ground.stats.count_lost(*events),
                 RoomDelivery::Opened { .. }
+                | RoomDelivery::Silent { .. }
                 | RoomDelivery::Fetched { .. }
                 | RoomDelivery::Counts { .. }
                 | RoomDelivery::NodeGone { .. } => {}

@@ -4,7 +4,7 @@ use futures_util::stream::AbortHandle;
 use protocol::cursor::{Cursor, Epoch, Seq};
 use protocol::envelope::Batch;
 use protocol::ids::RoomId;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::follow::{Follow, Stored, Verdict};
 use super::history::{After, Standing};
@@ -24,6 +24,8 @@ pub(super) struct Room {
     phase: Phase,
     pub(super) asked: Vec<Asked>,
     hole: Option<Hole>,
+    /// Since when nothing was stored here, or since it was told so.
+    silent_since: Instant,
 }
 
 /// How far a room has come.
@@ -43,7 +45,7 @@ pub(super) enum Arrived {
 /// A question for what came after a cursor.
 pub(super) struct Asked {
     pub(super) after: Cursor,
-    /// The last entry delivered when it was asked.
+    /// The last entry that there was when it was asked.
     pub(super) upto: Seq,
     /// What was delivered since.
     pub(super) since: Vec<Entry>,
@@ -62,7 +64,13 @@ type Out = Vec<(RoomId, RoomDelivery)>;
 
 impl Room {
     pub(super) fn new(subscription: AbortHandle) -> Self {
-        Self { subscription, phase: Phase::Opening(Vec::new()), asked: Vec::new(), hole: None }
+        Self {
+            subscription,
+            phase: Phase::Opening(Vec::new()),
+            asked: Vec::new(),
+            hole: None,
+            silent_since: Instant::now(),
+        }
     }
 
     /// Where it stands; `None` until it is open.
@@ -70,6 +78,24 @@ impl Room {
         match &self.phase {
             Phase::Open(follow) => Some((follow.epoch(), follow.last())),
             Phase::Opening(_) => None,
+        }
+    }
+
+    /// The last entry that there was; 0 if none is known.
+    pub(super) fn entry(&self) -> Seq {
+        match &self.phase {
+            Phase::Open(follow) => follow.entry(),
+            Phase::Opening(_) => 0,
+        }
+    }
+
+    /// Nothing was stored up to here. Told if nothing was for this long.
+    pub(super) fn silent(&mut self, id: &RoomId, upto: Seq, patience: Duration, out: &mut Out) {
+        let Phase::Open(follow) = &mut self.phase else { return };
+        if self.silent_since.elapsed() >= patience {
+            let mut deliveries = Vec::new();
+            follow.silent(upto, &mut deliveries);
+            self.pass_on(id, deliveries, out);
         }
     }
 
@@ -136,6 +162,7 @@ impl Room {
         let last = recent.last().map_or(standing.last, |newest| newest.seq);
         let head = Cursor { epoch: standing.epoch, seq: last };
         self.phase = Phase::Open(Box::new(Follow::open(head, &recent)));
+        self.silent_since = Instant::now();
         // Who asked in another numbering is told that nothing of it is left; who asked in this one
         // is not answered, and may ask again.
         for asked in std::mem::take(&mut self.asked) {
@@ -238,6 +265,9 @@ impl Room {
         for delivery in deliveries {
             if let RoomDelivery::Entry { entry, .. } = &delivery {
                 self.asked.iter_mut().for_each(|asked| asked.note(entry));
+            }
+            if let RoomDelivery::Entry { .. } | RoomDelivery::Silent { .. } = &delivery {
+                self.silent_since = Instant::now();
             }
             out.push((id.clone(), delivery));
         }

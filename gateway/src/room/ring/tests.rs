@@ -48,15 +48,14 @@ fn the_events_that_a_join_may_ask_for_are_kept_whatever_their_age() {
 
 #[test]
 fn memory_is_bounded_whatever_a_slot_holds() {
-    let empty =
-        (1..=100_000).map(|seq| ClosedSlot { sent: Vec::new(), ..slot(1_000, seq - 1, seq) });
-    let left_out = |seq| ClosedSlot {
-        left_out: vec![NotSent { seq, live: false, class: Class::Chat }; 50_000],
+    let left_out = |seq, count| ClosedSlot {
+        sent: Vec::new(),
+        left_out: vec![NotSent { seq, live: false, class: Class::Chat }; count],
         ..slot(1_000, seq - 1, seq)
     };
-    let mut empty = ring(empty);
-    let mut left_out = ring((1..=10).map(left_out));
-    for ring in [&mut empty, &mut left_out] {
+    let mut small = ring((1..=100_000).map(|seq| left_out(seq, 1)));
+    let mut large = ring((1..=10).map(|seq| left_out(seq, 50_000)));
+    for ring in [&mut small, &mut large] {
         ring.trim(1_000);
         assert!(
             (KEPT_BYTES_MAX - 900_000..=KEPT_BYTES_MAX).contains(&ring.bytes),
@@ -64,7 +63,18 @@ fn memory_is_bounded_whatever_a_slot_holds() {
             ring.bytes
         );
     }
-    assert_eq!((empty.slots.len(), left_out.slots.len()), (32_768, 5));
+    assert_eq!((small.slots.len(), large.slots.len()), (29_127, 5));
+}
+
+#[test]
+fn slots_in_which_nothing_happened_take_no_memory() {
+    let empty = |seq| ClosedSlot { sent: Vec::new(), ..slot(seq * 1_000, seq - 1, seq) };
+    let mut ring = ring((1..=1_000).map(empty));
+    ring.push(slot(1_001_000, 1_000, 1_001));
+    (1_002..=2_000).for_each(|seq| ring.push(empty(seq)));
+    ring.trim(2_000_000);
+    assert_eq!((ring.slots.len(), ring.start()), (2, Some(0)));
+    assert_eq!(ring.slots().map(|slot| slot.last).collect::<Vec<_>>(), [1_000, 2_000]);
 }
 
 #[test]

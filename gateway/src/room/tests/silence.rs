@@ -1,11 +1,11 @@
 //! Who is told nothing when there is nothing to tell, and what is told of the room's state when.
 
-use broker_bridge::{Counts, RoomDelivery};
+use broker_bridge::{Counts, Entry, RoomDelivery};
 use protocol::event::Class;
 use protocol::ids::BootId;
 
-use super::fixtures::{Driven, Told, join, one};
-use crate::room::effect::Effect;
+use super::fixtures::{Driven, Told, cursor, join, one};
+use crate::room::effect::{Effect, Join};
 
 /// (online, likes) of frames that tell nothing else.
 fn states(told: &[Told]) -> Vec<(Option<u64>, Option<u64>)> {
@@ -128,6 +128,47 @@ fn online_that_falls_due_inside_a_busy_slot_waits_for_its_end() {
     driven.wait_until(6_000);
     let told = driven.told();
     assert_eq!((told.len(), &told[0].events, told[0].state), (1, &vec![1], (Some(2), None)));
+}
+
+#[test]
+fn members_of_a_silent_room_are_brought_to_a_younger_position_and_miss_nothing() {
+    let mut driven = Driven::opened(50).seated(1);
+    driven.entry(one(1, 0, Class::Chat));
+    driven.wait_until(1_050);
+    assert_eq!(driven.told()[0].cursor, 1);
+    driven.wait_until(5_300);
+    driven.deliver(RoomDelivery::Silent { upto: 500 });
+    driven.deliver(RoomDelivery::Silent { upto: 400 });
+    driven.wait_until(6_049);
+    assert_eq!(driven.told(), []);
+    driven.wait_until(6_050);
+    let told = driven.told();
+    assert_eq!((told.len(), told[0].prev, told[0].cursor), (1, Some(1), 500));
+    assert_eq!((told[0].events.as_slice(), told[0].left_out), ([].as_slice(), 0));
+    // Whoever stood before, and whoever stands there now, has missed nothing.
+    for (slot, since) in [(2, 1), (3, 500), (4, 300)] {
+        driven.room.join(Join { since: Some(cursor(since).into()), ..join(slot) });
+        driven.wait_until(driven.offset_ms() + 10);
+        let answer = Told::answer(&driven.take_answers()[0]);
+        let told = (answer.recovered, answer.cursor, answer.events);
+        assert_eq!(told, (Some(true), 500, vec![]), "since {since}");
+    }
+    driven.entry(Entry { prev: 500, ..one(501, 6_500, Class::Chat) });
+    driven.wait_until(8_000);
+    let told = driven.told();
+    assert_eq!((told[0].prev, told[0].cursor, &told[0].events), (Some(500), 501, &vec![501]));
+}
+
+#[test]
+fn silence_takes_no_memory_however_long_it_is() {
+    let mut driven = Driven::opened(0).seated(1);
+    for n in 1..=5_000 {
+        driven.deliver(RoomDelivery::Silent { upto: n });
+        driven.wait_until(1_000 * n);
+        assert_eq!(driven.told().len(), 1);
+    }
+    let held = format!("{:?}", driven.room).len();
+    assert!(held < 4_000, "{held} characters of state");
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn told(out: &mut Vec<RoomDelivery>) -> Vec<String> {
             }
             RoomDelivery::Live { events, .. } => format!("live {}", events.len()),
             RoomDelivery::Lost { upto, events } => format!("lost {events} upto {upto}"),
+            RoomDelivery::Silent { upto } => format!("silent upto {upto}"),
             other @ (RoomDelivery::Opened { .. }
             | RoomDelivery::Fetched { .. }
             | RoomDelivery::Counts { .. }
@@ -240,4 +241,21 @@ proptest! {
         let expected: Vec<String> = log.iter().map(|s| format!("{}<{} 1", s.prev, s.seq)).collect();
         prop_assert_eq!(told(&mut out), expected);
     }
+}
+
+#[test]
+fn silence_is_told_only_where_nothing_is_missing_and_entries_follow_it() {
+    let (mut follow, mut out) = (open_at(1), Vec::new());
+    follow.stored(stored(2, 1, batch(1, 0)), &mut out);
+    follow.silent(2, &mut out);
+    follow.silent(9, &mut out);
+    follow.silent(5, &mut out);
+    assert_eq!(told(&mut out), ["1<2 1", "silent upto 9"]);
+    assert_eq!((follow.last(), follow.entry()), (9, 2));
+    // Its own link leads to before the silence.
+    assert_eq!(follow.stored(stored(12, 2, batch(1, 1)), &mut out), Verdict::Done);
+    assert_eq!(follow.stored(stored(20, 15, batch(1, 3)), &mut out), Verdict::Hole);
+    follow.silent(30, &mut out);
+    assert_eq!(told(&mut out), ["9<12 1"]);
+    assert_eq!(open_at(7).entry(), 0, "whether there ever was one, nobody knows");
 }
