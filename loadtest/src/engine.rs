@@ -11,6 +11,7 @@ mod mind;
 pub(crate) mod slot;
 mod sockets;
 pub(crate) mod tally;
+pub(crate) mod world;
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,9 +23,10 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use self::agenda::{Agenda, Due, Timer};
 use self::mind::{Mind, Reading, pause};
-use self::slot::{End, Phase, Slot, World};
+use self::slot::{End, Phase, Slot};
 use self::sockets::{Came, Line};
 use self::tally::Tally;
+use self::world::World;
 use crate::clock::Clock;
 use crate::plan::{Act, Plan};
 use crate::truth::digest::Digests;

@@ -1,17 +1,17 @@
 //! One client of a worker, as a machine: bytes of the gateway in; bytes to be sent, and what the
 //! connection has come to, out. Sockets are the engine's.
 
+mod speaking;
+
 use std::rc::Rc;
 
 use rand::RngExt as _;
-use rand::rngs::StdRng;
 
-use crate::engine::tally::Tally;
-use crate::plan::{Plan, Send};
-use crate::truth::digest::{Digests, Heard};
-use crate::truth::ledger::{Fate, Own};
+use crate::engine::slot::speaking::{PUBLISH_ID, Pending};
+use crate::engine::world::{World, phase_of};
+use crate::plan::Send;
+use crate::truth::digest::Heard;
 use crate::truth::life::{Join, Life};
-use crate::truth::mark::Mark;
 use crate::truth::told::Kind;
 use crate::wire::frames::{self, Item, Reader};
 use crate::wire::handshake::{self, Answer};
@@ -21,39 +21,6 @@ use crate::wire::{commands, message};
 const STAY_AWAY_FROM: u16 = 4500;
 /// The `id` of every ping.
 const PING_ID: u64 = 2;
-/// The `id` of a publish is this and the number of its event.
-const PUBLISH_ID: u64 = 16;
-
-/// What the clients of a worker share.
-pub(crate) struct World {
-    /// The part of the plan.
-    pub(crate) plan: Plan,
-    /// Messages understood so far.
-    pub(crate) digests: Digests,
-    /// Figures so far.
-    pub(crate) tally: Tally,
-    /// Own events with an answer or without, by room.
-    pub(crate) sent: Vec<(usize, Own)>,
-    /// Now, in µs since 1970.
-    pub(crate) now_us: u64,
-    /// When the run started, in µs since 1970.
-    pub(crate) start_us: u64,
-    /// When it began, in µs since 1970; `u64::MAX` before that.
-    pub(crate) begin_us: u64,
-    /// When each phase after the first begins, in µs since 1970.
-    pub(crate) phases: Vec<u64>,
-    /// When something about a room was heard last.
-    pub(crate) told_last_us: u64,
-    /// Clients that are in their rooms.
-    pub(crate) joined: usize,
-    /// Masks and pauses.
-    pub(crate) random: StdRng,
-}
-
-/// The phase of a moment: 0 before the beginning.
-fn phase_of(phases: &[u64], at_us: u64) -> usize {
-    phases.partition_point(|begin_us| *begin_us <= at_us)
-}
 
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,14 +43,6 @@ pub(crate) enum End {
     ComeBack(Option<u64>, String),
     /// Stay away.
     StayAway(String),
-}
-
-/// A publish without an answer yet.
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    number: u32,
-    intended_us: u64,
-    sent_us: u64,
 }
 
 /// One client.
@@ -267,24 +226,6 @@ impl Slot {
         }
     }
 
-    /// Publishes an event, or keeps it until there is a connection: its time does not wait.
-    pub(crate) fn publish(&mut self, send: Send, world: &mut World) {
-        if self.phase != Phase::In {
-            self.waiting.push(send);
-            return;
-        }
-        let intended_us = world.begin_us + send.at_us;
-        let mark = Mark { run: world.plan.run, number: send.number, intended_us };
-        let room = &world.plan.rooms[self.room(world)].name;
-        let id = PUBLISH_ID + u64::from(send.number);
-        let command = commands::publish(room, id, send.kind.text(), mark, send.bytes.into());
-        self.write(&command, world);
-        self.pending.push(Pending { number: send.number, intended_us, sent_us: world.now_us });
-        world.tally.send_lag.record(world.now_us.saturating_sub(intended_us));
-        world.tally.second(world.now_us.saturating_sub(world.start_us)).sent += 1;
-        world.tally.count("sent", 1);
-    }
-
     /// Asks for a sign of life that was due at this time; not while one is awaited.
     pub(crate) fn ping(&mut self, intended_us: u64, world: &mut World) {
         if self.phase == Phase::In && self.pinged_us.is_none() {
@@ -297,25 +238,6 @@ impl Slot {
     pub(crate) fn leave(&mut self, world: &mut World) {
         let mask = world.random.random();
         frames::close(1000, mask, &mut self.out);
-    }
-
-    fn answered(&mut self, id: u64, accepted: bool, world: &mut World) {
-        let is_it = |pending: &Pending| PUBLISH_ID + u64::from(pending.number) == id;
-        let Some(at) = self.pending.iter().position(is_it) else { return };
-        let pending = self.pending.swap_remove(at);
-        if !accepted {
-            return;
-        }
-        world.tally.ack.record(world.now_us.saturating_sub(pending.intended_us));
-        world.tally.second(world.now_us.saturating_sub(world.start_us)).acked += 1;
-        world.tally.count("acked", 1);
-        self.enter(pending, Fate::Acked, world);
-    }
-
-    fn enter(&self, pending: Pending, fate: Fate, world: &mut World) {
-        let (room, speaker) = (self.room(world), world.plan.clients[self.index].number);
-        let Pending { number, sent_us: from_us, .. } = pending;
-        world.sent.push((room, Own { number, from_us, to_us: world.now_us, speaker, fate }));
     }
 
     fn refused(
@@ -362,24 +284,6 @@ impl Slot {
         self.out = Vec::new();
         self.reader = Reader::default();
         self.head = Vec::new();
-    }
-
-    /// Enters what has no answer as such.
-    pub(crate) fn give_up_pending(&mut self, world: &mut World) {
-        for pending in std::mem::take(&mut self.pending) {
-            world.tally.count("unanswered", 1);
-            self.enter(pending, Fate::Unanswered, world);
-        }
-    }
-
-    /// What was to be sent and never could be.
-    pub(crate) fn unsent(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Whether an answer to a publish is still to come.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.pending.is_empty() || (!self.waiting.is_empty() && self.life.gave_up.is_none())
     }
 
     fn room(&self, world: &World) -> usize {

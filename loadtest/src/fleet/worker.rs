@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail};
 
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::engine::slot::World;
 use crate::engine::tally::Second;
+use crate::engine::world::World;
 use crate::fleet::messages::{Findings, FromWorker, Progress, ToWorker};
 use crate::observe::process::Usage;
 use crate::truth::judge::{Judge, Sentence};
