@@ -224,6 +224,17 @@ async fn join_hostile_rooms(to: std::net::SocketAddr) {
     client.vanish();
 }
 
+/// Has a client read, and answer pings, while something else goes on.
+async fn goes_on_during(client: &mut TestClient, other: impl Future<Output = ()>) {
+    tokio::pin!(other);
+    loop {
+        tokio::select! {
+            () = &mut other => return,
+            () = client.read() => assert!(!client.memory.ended, "{:?}", client.memory.closed),
+        }
+    }
+}
+
 async fn turned_away(to: std::net::SocketAddr, token: &str, code: u16) {
     let path = format!("/ws?token={token}");
     let dial = Dial { path: &path, ..Dial::default() };
@@ -238,10 +249,10 @@ async fn harm_repeated_is_counted_and_leaves_memory_where_it_was_and_others_unto
     let mut viewer = TestClient::dial(means.process.public, viewer).await;
     viewer.join(ROOM).await;
     for harm in Harm::ALL {
-        means.befall(harm, WARM).await;
+        goes_on_during(&mut viewer, means.befall(harm, WARM)).await;
     }
     for harm in Harm::ALL {
-        means.leaves_nothing(harm).await;
+        goes_on_during(&mut viewer, means.leaves_nothing(harm)).await;
         let text = format!("还在 {harm:?}");
         means.process.api.publish(ROOM, events::chat(ROOM, &text)).await;
         viewer.hears(ROOM, &text).await;
