@@ -101,10 +101,10 @@ impl Room {
     }
 
     /// Cuts what is open, and what comes, by the present settings.
-    pub(super) fn recut(&mut self) {
+    pub(super) fn recut(&mut self, now: Now) {
         let (clock, settings) = (self.clock(), self.settings.present);
         if let Some(log) = &mut self.log {
-            log.recut(clock, settings.budget.per_slot(settings.tick_ms));
+            log.recut(clock, settings.budget.per_slot(settings.tick_ms), now.unix_ms);
         }
     }
 

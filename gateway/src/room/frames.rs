@@ -23,7 +23,7 @@ impl Room {
             told |= self.send_closed(closed, state, out);
         }
         if is_changed {
-            self.recut();
+            self.recut(now);
         }
         if self.state_frame_due_ms(now).is_some_and(|due_ms| due_ms <= now.unix_ms) {
             let state = self.state_change(now);

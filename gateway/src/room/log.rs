@@ -160,8 +160,10 @@ impl Log {
     }
 
     /// Cuts what is open, and what comes, by another clock and another budget.
-    pub(crate) fn recut(&mut self, clock: SlotClock, budget: Budget) {
+    pub(crate) fn recut(&mut self, clock: SlotClock, budget: Budget, now_ms: u64) {
         self.slots.recut(clock, budget);
+        // What had to close early may have closed far ahead, by a clock with shorter slots.
+        self.slots.follow(now_ms);
     }
 
     /// Whether no slot is open.

@@ -234,6 +234,20 @@ impl Told {
 
     fn parse(json: &Value) -> Self {
         let bookmark = |value: &Value| value.as_str().map(|c| c.parse::<Bookmark>().unwrap());
+        if json["type"] == "gap" {
+            let (from, to) = (bookmark(&json["from"]).unwrap(), bookmark(&json["to"]).unwrap());
+            return Self {
+                prev: Some(from.at.seq),
+                cursor: to.at.seq,
+                bookmarks: (Some(from), to),
+                events: Vec::new(),
+                left_out: json["count"].as_u64().unwrap(),
+                held: to.held().into(),
+                recovered: None,
+                state: (None, None),
+                tick_ms: None,
+            };
+        }
         let (prev, cursor) = (bookmark(&json["prev"]), bookmark(&json["cursor"]).unwrap());
         assert_eq!(json["held"].as_u64().unwrap_or(0), u64::from(cursor.held()));
         let left_out = json["left_out"].as_object();

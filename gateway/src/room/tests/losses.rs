@@ -8,8 +8,9 @@ use protocol::refusal::Code;
 use serde_json::{Value, json};
 
 use super::fixtures::{
-    Driven, TICK_MS, Told, at, cursor, entry, event, join, keyed, one, start_ms,
+    Driven, SETTINGS, TICK_MS, Told, at, cursor, entry, event, join, keyed, one, start_ms,
 };
+use crate::room::RoomSettings;
 use crate::room::effect::{Effect, Join, RoomFrame};
 
 fn live(driven: &mut Driven, numbers: &[u64], class: Class) {
@@ -171,6 +172,22 @@ fn who_comes_back_from_before_a_hole_is_told_by_the_broker_or_not_at_all() {
     driven.deliver(RoomDelivery::Fetched { after: cursor(1), entries: Some(entries) });
     let answer = Told::answer(&driven.take_answers()[0]);
     assert_eq!((answer.recovered, answer.events), (Some(true), vec![2, 3, 4]));
+}
+
+/// Every gap closes the open slot before its time, so what comes next is in one ahead.
+#[test]
+fn slots_that_closed_early_do_not_hold_up_the_shorter_ones_that_follow() {
+    let mut driven = Driven::opened(0).seated(1);
+    for seq in [1, 3, 5] {
+        driven.entry(one(seq, 0, Class::Chat));
+        driven.deliver(RoomDelivery::Lost { upto: seq + 1, events: 1 });
+    }
+    driven.room.set(RoomSettings { tick_ms: 100, ..SETTINGS }, driven.now);
+    driven.entry(one(7, 0, Class::Chat));
+    driven.take();
+    driven.wait_until(TICK_MS + 200);
+    let told: Vec<Told> = driven.take_frames().iter().flat_map(told).collect();
+    assert!(told.iter().any(|told| told.events == [7]), "{told:?}");
 }
 
 /// They are in the log after all: their ack was lost, not they.

@@ -1,6 +1,8 @@
 //! A model around a room: a log, a broker, and viewers who keep the account that the protocol
 //! promises them. Every message is checked when it arrives.
 
+mod beside;
+
 use std::collections::{HashMap, HashSet};
 
 use broker_bridge::{Entry, RoomDelivery};
@@ -9,6 +11,7 @@ use protocol::event::{Class, Event};
 use protocol::ids::EventId;
 use protocol::select::Budget;
 
+use self::beside::is_live;
 use super::fixtures::{
     Driven, SETTINGS, Told, address, cursor, entry, event, join, keyed, room_id, seat,
 };
@@ -24,6 +27,8 @@ pub(crate) struct World {
     opens: u32,
     log: Vec<Entry>,
     published: HashMap<u64, Published>,
+    /// How many live events there were.
+    live_next: u64,
     fetches: Vec<Seq>,
     viewers: Vec<Viewer>,
     online: u64,
@@ -73,6 +78,9 @@ struct Account {
     /// Gifts from before the join that were still to come.
     held_gifts: HashSet<EventId>,
     received: HashSet<EventId>,
+    /// Live events that came, and those that have to.
+    live: HashSet<u64>,
+    awaited: HashSet<u64>,
     left_out: u64,
     /// The last event in log order, of gifts and of all others.
     newest: [u64; 2],
@@ -87,6 +95,7 @@ impl World {
             opens: 0,
             log: Vec::new(),
             published: HashMap::new(),
+            live_next: 0,
             fetches: Vec::new(),
             viewers: std::iter::repeat_with(Viewer::default).take(viewers).collect(),
             online: 0,
@@ -193,6 +202,9 @@ impl World {
         let at = address(viewer as u32);
         let viewer = &mut self.viewers[viewer];
         let place = std::mem::take(&mut viewer.place);
+        if let Some(account) = &mut viewer.account {
+            account.awaited.clear();
+        }
         if place != Place::Absent {
             self.online -= u64::from(matches!(place, Place::Seated { .. }));
             self.driven.room.leave(at, seat(viewer.seats), self.driven.now);
@@ -234,6 +246,7 @@ impl World {
             assert!(!matches!(viewer.place, Place::Waiting { .. }), "every join is answered");
             if let (Place::Seated { .. }, Some(account)) = (viewer.place, &viewer.account) {
                 assert_eq!((account.cursor, account.held), (head, 0), "everything is told");
+                assert!(account.awaited.is_empty(), "live events are missing: {account:?}");
                 assert_eq!(viewer.state, (self.online, self.likes), "the state is told");
                 assert_eq!(viewer.tick_ms, u64::from(self.settings.tick_ms), "and the settings");
             }
@@ -318,7 +331,7 @@ impl World {
 
 impl Account {
     fn new(told: &Told, published: &HashMap<u64, Published>) -> Self {
-        assert!(told.events.iter().all(|n| published[n].seq <= told.cursor));
+        assert!(told.events.iter().all(|n| is_live(*n) || published[n].seq <= told.cursor));
         let is_gift = |p: &Published| p.class == Class::Paid && p.seq <= told.cursor;
         let mut gifts: Vec<u64> = published.iter().filter(|p| is_gift(p.1)).map(|p| *p.0).collect();
         gifts.sort_unstable();
@@ -339,6 +352,11 @@ impl Account {
     /// Takes a message: nothing comes twice, everything in log order, and the account closes.
     fn take(&mut self, told: &Told, published: &HashMap<u64, Published>) {
         for n in &told.events {
+            if is_live(*n) {
+                assert!(self.live.insert(*n), "live event {n} came twice");
+                self.awaited.remove(n);
+                continue;
+            }
             let event = published[n];
             assert!(event.seq <= told.cursor);
             assert!(event.seq > self.joined || self.held_gifts.contains(&event.id), "not owed");
