@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use protocol::subject::{Namespace, PARTITIONS, STREAMS};
 
+/// Clusters at most: each has a whole number of streams.
+pub const CLUSTERS_MAX: usize = STREAMS as usize;
+
 /// How a gateway uses NATS.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The clusters, each by the URLs of its servers. Usually one; the partitions are spread over
-    /// several in equal shares. At most 16, and the same list in the same order on every gateway.
+    /// several in equal shares: 2, 4, 8 or 16. The same list in the same order on every gateway.
     pub clusters: Vec<Vec<String>>,
     /// What all subjects, streams and buckets begin with. Default `barrage`.
     pub namespace: Namespace,

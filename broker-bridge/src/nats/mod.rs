@@ -38,7 +38,7 @@ use protocol::ids::BootId;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use self::config::{Config, LogRules, Login, Secret, Tls};
+pub use self::config::{CLUSTERS_MAX, Config, LogRules, Login, Secret, Tls};
 
 use crate::stats::Stats;
 use crate::{Broker, Deliveries, Identity};

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::ask::Asker;
-use super::config::Config;
+use super::config::{CLUSTERS_MAX, Config};
 use super::counts::Tellers;
 use super::direct::Switchboard;
 use super::link::{Link, LinkState};
@@ -200,7 +200,7 @@ impl Links {
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, StartError> {
         let clusters = config.clusters.len();
-        if clusters == 0 || clusters > 16 || !16_usize.is_multiple_of(clusters) {
+        if clusters > CLUSTERS_MAX || !clusters.is_power_of_two() {
             let refused = "there must be 1, 2, 4, 8 or 16 clusters".to_owned();
             return Err(StartError::Options(refused));
         }

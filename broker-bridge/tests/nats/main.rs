@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod clusters;
 mod holes;
 mod jwt;
 mod lame_duck;

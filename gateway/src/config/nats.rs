@@ -20,6 +20,12 @@ documented! {
         /// rooms in memory. With one of several gateways left out of it, that one's viewers are in
         /// rooms of their own. User and password do not belong here, but into their settings.
         pub urls: Vec<NatsUrl>,
+        /// More NATS clusters that share the load, each as the URLs of its servers with spaces
+        /// between them. Default: none. With `nats.url` they must be 2, 4, 8 or 16; rooms are
+        /// spread over them evenly, and each cluster keeps the logs of its rooms. The first one
+        /// carries everything else too. The same list in the same order on every gateway: one
+        /// with another is in other rooms.
+        pub more_clusters: Vec<ClusterUrls>,
         /// What all names on the servers begin with: letters, digits, `-` and `_`. Default:
         /// `barrage`. Deployments that share servers need different ones; gateways of one
         /// deployment the same.
@@ -77,6 +83,7 @@ impl Default for NatsRules {
     fn default() -> Self {
         Self {
             urls: Vec::new(),
+            more_clusters: Vec::new(),
             namespace: Name("barrage".to_owned()),
             replicas: Replicas(None),
             connections: 2,
@@ -111,7 +118,10 @@ impl NatsRules {
             },
             _ => nats::Login::None,
         };
+        let urls = |urls: &[NatsUrl]| urls.iter().map(|url| url.text().to_owned()).collect();
+        let more = self.more_clusters.iter().map(|cluster| urls(&cluster.0));
         Ok(nats::Config {
+            clusters: std::iter::once(urls(&self.urls)).chain(more).collect(),
             namespace: Namespace::parse(self.namespace.text())?,
             connections: self.connections,
             replicas: self.replicas.0,
@@ -125,13 +135,12 @@ impl NatsRules {
                 ca: self.ca_file.clone(),
                 certificate: self.certificate_file.clone().zip(self.key_file.clone()),
             },
-            ..nats::Config::new(self.urls.iter().map(|url| url.text().to_owned()).collect())
         })
     }
 
     /// What is wrong although every value is fine by itself, as key and reason.
     pub(super) fn contradictions(&self) -> Vec<(&'static str, String)> {
-        let mut found = Vec::new();
+        let mut found = self.wrong_clusters();
         let logins = [
             ("nats.credentials_file", self.credentials_file.is_some()),
             ("nats.nkey_file", self.nkey_file.is_some()),
@@ -163,6 +172,18 @@ impl NatsRules {
             opened.err().map(|error| (key, format!("cannot be read: {error}")))
         }));
         found
+    }
+
+    fn wrong_clusters(&self) -> Vec<(&'static str, String)> {
+        const KEY: &str = "nats.more_clusters";
+        let clusters = 1 + self.more_clusters.len();
+        if clusters > 1 && self.urls.is_empty() {
+            vec![(KEY, "needs nats.url, the first cluster".to_owned())]
+        } else if clusters > nats::CLUSTERS_MAX || !clusters.is_power_of_two() {
+            vec![(KEY, format!("must make 2, 4, 8 or 16 clusters with nats.url, not {clusters}"))]
+        } else {
+            Vec::new()
+        }
     }
 
     fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
@@ -218,6 +239,26 @@ impl FromStr for NatsUrl {
 impl fmt::Display for NatsUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Where the servers of one cluster are: at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterUrls(Vec<NatsUrl>);
+
+impl FromStr for ClusterUrls {
+    type Err = NatsUrlError;
+
+    fn from_str(text: &str) -> Result<Self, NatsUrlError> {
+        let urls: Vec<_> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+        if urls.is_empty() { Err(NatsUrlError) } else { Ok(Self(urls)) }
+    }
+}
+
+impl fmt::Display for ClusterUrls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<_> = self.0.iter().map(NatsUrl::text).collect();
+        f.write_str(&texts.join(" "))
     }
 }
 

@@ -6,6 +6,8 @@ use crate::config::nats::{NatsRules, NodeRules};
 
 const NAME: &str = "1 to 128 visible ASCII characters without spaces";
 const URL: &str = "`nats://host:port` or `tls://host:port`, without user and password";
+const CLUSTER: &str = "the URLs of a cluster's servers with spaces between them, each \
+                       `nats://host:port` or `tls://host:port`, without user and password";
 
 pub(super) fn nats() -> Vec<Setting> {
     let doc = |field| NatsRules::DOCS.of(field);
@@ -19,9 +21,14 @@ pub(super) fn nats() -> Vec<Setting> {
     let entries = kind::count(100..=10_000_000, |c| &mut c.nats.room_entries);
     let bytes = kind::count(1 << 20..=1 << 40, |c| &mut c.nats.stream_bytes);
     let url = kind::confidential(URL, |c| &mut c.nats.urls);
+    let more = kind::confidential(CLUSTER, |c| &mut c.nats.more_clusters);
     vec![
         with("nats://127.0.0.1:4222", Setting::new("nats.url", url, doc("urls")))
             .flag("nats", "URL[,URL...]"),
+        with(
+            "nats://10.0.1.1:4222 nats://10.0.1.2:4222",
+            Setting::new("nats.more_clusters", more, doc("more_clusters")),
+        ),
         Setting::new("nats.namespace", namespace, doc("namespace")),
         Setting::new("nats.replicas", replicas, doc("replicas")),
         Setting::new("nats.connections", connections, doc("connections")),

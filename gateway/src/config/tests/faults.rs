@@ -132,6 +132,26 @@ fn contradictions_are_told_with_both_values() {
 }
 
 #[test]
+fn clusters_of_nats_are_a_power_of_two_and_begin_with_the_first() {
+    let more = |list: &str| format!("[nats]\nurl = 'nats://a'\nmore_clusters = {list}");
+    let loaded = load_file(&more("['nats://b:1 nats://c', 'tls://d', 'nats://e']"), &[]).unwrap();
+    let clusters: Vec<_> = loaded.config.nats.more_clusters.iter().map(|c| c.to_string()).collect();
+    assert_eq!(clusters, ["nats://b:1 nats://c", "tls://d", "nats://e"]);
+    let three = told(load_file(&more("['nats://b', 'nats://c']"), &[]));
+    assert!(
+        three[0].ends_with("must make 2, 4, 8 or 16 clusters with nats.url, not 3"),
+        "{three:?}"
+    );
+    let none = told(load_file("nats.more_clusters = 'nats://b'", &[]));
+    assert!(none[0].ends_with("needs nats.url, the first cluster"), "{none:?}");
+    let secret = told(load_file(&more("['nats://ann:secret@b']"), &[]));
+    assert!(
+        secret[0].contains("each must be the URLs") && !secret[0].contains("secret"),
+        "{secret:?}"
+    );
+}
+
+#[test]
 fn a_value_that_is_given_under_two_names_is_refused() {
     let environment = [("BARRAGE_ROOMS_TICK_MS", "100"), ("BARRAGE_TICK_MS", "200")];
     let faults = told(load(&[], &environment));
