@@ -12,7 +12,8 @@
 //! saw. They come where they are heard, to whoever is there. If one of them has entered the log
 //! all the same (only its ack was lost, or it was published again under the same key), it may come
 //! again at its place there to a client that was told of it elsewhere, and whoever joined between
-//! the two may get it at neither. How many such events there were bounds what an account may be
+//! the two may get it at neither. (Seen in full runs of the survival suite: after the crash of a
+//! server up to a few dozen of some thousand live events are in the log too.) How many such events there were bounds what an account may be
 //! off by.
 
 use std::collections::HashSet;
