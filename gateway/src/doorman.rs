@@ -41,8 +41,6 @@ enum Holds {
 pub(crate) struct UserPass {
     doorman: Arc<Doorman>,
     user: UserId,
-    /// What all connections of the user on this gateway may publish together.
-    pub(crate) publishes: Arc<SharedLimiter>,
 }
 
 impl Doorman {
@@ -81,10 +79,14 @@ impl Doorman {
         self.guests().knock(address.into(), self.clock.now().mono)
     }
 
-    /// Takes in a connection of a user.
-    pub(crate) fn seat(self: &Arc<Self>, user: &UserId) -> Result<UserPass, Denied> {
+    /// Takes in a connection of a user, with what all connections of the user on this gateway may
+    /// publish together.
+    pub(crate) fn seat(
+        self: &Arc<Self>,
+        user: &UserId,
+    ) -> Result<(UserPass, Arc<SharedLimiter>), Denied> {
         let publishes = self.guests().seat(user, self.clock.now().mono)?;
-        Ok(UserPass { doorman: Arc::clone(self), user: user.clone(), publishes })
+        Ok((UserPass { doorman: Arc::clone(self), user: user.clone() }, publishes))
     }
 
     /// No rule panics half-way, so what a panic elsewhere has left is whole.

@@ -36,7 +36,8 @@ pub(crate) enum Verdict {
 /// keeps only the time at which the bucket would be full again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Limiter {
-    full_at: Duration,
+    /// In nanoseconds: 584 years of them.
+    full_at_ns: u64,
 }
 
 impl Limiter {
@@ -45,10 +46,10 @@ impl Limiter {
     /// A cost above the burst is never accepted.
     pub(crate) fn admit(&mut self, rate: Rate, cost: u32, now: Duration) -> Verdict {
         let interval = rate.period / rate.burst;
-        let full_at = self.full_at.max(now) + interval * cost;
+        let full_at = Duration::from_nanos(self.full_at_ns).max(now) + interval * cost;
         let over = full_at.saturating_sub(now).saturating_sub(rate.period);
         if over.is_zero() {
-            self.full_at = full_at;
+            self.full_at_ns = u64::try_from(full_at.as_nanos()).unwrap_or(u64::MAX);
             Verdict::Accept
         } else {
             Verdict::Wait(over)
@@ -57,7 +58,7 @@ impl Limiter {
 
     /// Whether everything is allowed again: the same as a new one.
     pub(crate) fn is_full(&self, now: Duration) -> bool {
-        self.full_at <= now
+        Duration::from_nanos(self.full_at_ns) <= now
     }
 }
 
@@ -100,17 +101,16 @@ impl SharedLimiter {
         let mut verdict = Verdict::Accept;
         // Refused actions change nothing: the result says only which it was.
         let _ = self.full_at_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at_ns| {
-            let mut limiter = Limiter { full_at: Duration::from_nanos(full_at_ns) };
+            let mut limiter = Limiter { full_at_ns };
             verdict = limiter.admit(rate, cost, now);
-            let full_at_ns = u64::try_from(limiter.full_at.as_nanos()).unwrap_or(u64::MAX);
-            (verdict == Verdict::Accept).then_some(full_at_ns)
+            (verdict == Verdict::Accept).then_some(limiter.full_at_ns)
         });
         verdict
     }
 
     /// Whether everything is allowed again.
     pub(crate) fn is_full(&self, now: Duration) -> bool {
-        u128::from(self.full_at_ns.load(Ordering::Relaxed)) <= now.as_nanos()
+        Limiter { full_at_ns: self.full_at_ns.load(Ordering::Relaxed) }.is_full(now)
     }
 }
 

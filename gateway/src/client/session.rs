@@ -84,8 +84,8 @@ const MALFORMED_PERIOD: Duration = Duration::from_secs(10);
 pub(crate) struct Session {
     user: User,
     grants: Grants,
-    /// When the token ends, in seconds since 1970; `None` without one.
-    expires_s: Option<u64>,
+    /// When the token ends, in seconds since 1970, up to the year 2106; `None` without one.
+    expires_s: Option<u32>,
     form: Form,
     seats: SmallVec<[(RoomId, Seat); 1]>,
     joins: u16,
@@ -94,6 +94,11 @@ pub(crate) struct Session {
     floods: Limiter,
     likes: Limiter,
     malformed: Recent<MALFORMED_MAX>,
+}
+
+/// What of a time is counted.
+fn saturated(seconds: u64) -> u32 {
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 /// What a command leads to.
@@ -138,7 +143,7 @@ impl Session {
         Self {
             user,
             grants,
-            expires_s,
+            expires_s: expires_s.map(saturated),
             form,
             seats: SmallVec::new(),
             joins: 0,

@@ -13,8 +13,8 @@ pub(crate) mod reader;
 mod turn;
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -81,7 +81,7 @@ async fn admit(context: Rc<Context>, admitted: Admitted) -> Option<Conn> {
             return None;
         }
     };
-    let Ok(seated) = context.doorman.seat(&user.id) else {
+    let Ok((seated, publishes)) = context.doorman.seat(&user.id) else {
         let address = context.attach(&socket, user.id, head).await?;
         let reason = CloseReason::TooManyConnections;
         context.shard.control(Control::Close { address, reason }).await;
@@ -95,13 +95,12 @@ async fn admit(context: Rc<Context>, admitted: Admitted) -> Option<Conn> {
     if let Some(at_s) = expires_s {
         context.shard.control(Control::Expires { address, at_s }).await;
     }
-    let publishes = Arc::clone(&seated.publishes);
     let session = Session::new(user, grants, expires_s, form, publishes);
     let (carry, turn) = (Carry::default(), Turn::GoOn);
     let (_pass, _seated) = (pass, seated);
     let mut conn = Conn { context, socket, address, form, session, carry, turn, _pass, _seated };
     if !early.is_empty() {
-        conn.turn = guarded(conn.hear(Some(early))).await;
+        conn.turn = guarded(conn.take(Some(early))).await;
     }
     // What it came with is heard, and the shard knows what it waits for.
     conn.socket.owed().settle();
@@ -127,6 +126,14 @@ struct Heard {
     actions: Vec<Action>,
     bytes: usize,
     turn: Turn,
+}
+
+/// What is to be done after a read.
+struct Asked<'c> {
+    turn: Turn,
+    /// Whether others have their turn before the next read.
+    is_large: bool,
+    performing: Option<Pin<Box<dyn Future<Output = ()> + 'c>>>,
 }
 
 /// Whether there is more to read.
@@ -160,7 +167,7 @@ impl Conn {
     async fn serve(&mut self) -> Turn {
         while self.turn == Turn::GoOn {
             self.turn = match self.socket.readable().await {
-                Ok(()) => self.hear(None).await,
+                Ok(()) => self.take(None).await,
                 Err(_) => Turn::Ended,
             };
         }
@@ -168,16 +175,30 @@ impl Conn {
     }
 
     /// Reads what is there and does what it asks for.
-    async fn hear(&mut self, early: Option<Bytes>) -> Turn {
+    ///
+    /// Not an `async fn`: that would keep room for everything that is done in between.
+    fn take(&mut self, early: Option<Bytes>) -> impl Future<Output = Turn> {
+        let Asked { turn, is_large, performing } = self.hear(early);
+        async move {
+            if let Some(performing) = performing {
+                performing.await;
+            }
+            if turn == Turn::GoOn && is_large {
+                tokio::task::yield_now().await;
+            }
+            turn
+        }
+    }
+
+    fn hear(&mut self, early: Option<Bytes>) -> Asked<'_> {
         let now = self.context.clock.now();
         let Heard { actions, bytes, turn } = self.read(early, now);
-        if !actions.is_empty() {
-            Box::pin(self.perform(actions, now)).await;
-        }
-        if turn == Turn::GoOn && bytes >= LARGE_READ_BYTES {
-            tokio::task::yield_now().await;
-        }
-        turn
+        let is_large = bytes >= LARGE_READ_BYTES;
+        let performing: Option<Pin<Box<dyn Future<Output = ()> + '_>>> = match actions.is_empty() {
+            true => None,
+            false => Some(Box::pin(self.perform(actions, now))),
+        };
+        Asked { turn, is_large, performing }
     }
 
     fn read(&mut self, early: Option<Bytes>, now: Now) -> Heard {
@@ -336,6 +357,7 @@ mod tests {
     #[test]
     fn a_client_that_listens_holds_no_room_for_what_others_do() {
         let listening = size_of_returned(Conn::listen);
-        assert!(listening <= 512, "{listening} bytes");
+        // With what the runtime adds it fits 512 bytes; its tasks are made in steps of 128.
+        assert!(listening <= 400, "{listening} bytes");
     }
 }

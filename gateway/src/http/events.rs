@@ -68,7 +68,7 @@ impl Public {
         let pass = self.let_in(request.headers(), visitor).map_err(turn_away)?;
         // A connection carries one stream.
         let pass = pass.ok_or_else(|| Box::new(refused(&METHOD)))?;
-        let seated = self.context.doorman.seat(&user.id).map_err(turn_away)?;
+        let (seated, _) = self.context.doorman.seat(&user.id).map_err(turn_away)?;
         let (stream, frames) = EventStream::new(Rc::clone(&visitor.cut));
         let watching = Watching { user, expires_s, room, since, history, pass, seated };
         self.tasks.spawn_local(conn::events::run(Rc::clone(&self.context), watching, stream));

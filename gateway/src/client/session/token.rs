@@ -5,7 +5,7 @@ use protocol::ids::RoomId;
 use protocol::refusal::{Code, Refusal};
 use smallvec::SmallVec;
 
-use super::{Effect, Session};
+use super::{Effect, Session, saturated};
 use crate::auth::{Keyring, Right, TokenFault};
 use crate::now::Now;
 
@@ -36,7 +36,7 @@ impl Session {
         let expires_s = claims.expires_s;
         self.user = claims.user;
         self.grants = claims.grants;
-        self.expires_s = Some(expires_s);
+        self.expires_s = Some(saturated(expires_s));
         let mut left = SmallVec::new();
         self.seats.retain(|seated| {
             let stays = self.grants.may(seated.0.as_str(), Right::View);
@@ -57,7 +57,7 @@ impl Session {
         now: Now,
     ) -> Result<(), Refusal> {
         // Closed within two seconds; until then nothing more is done with it.
-        if self.expires_s.is_some_and(|end_s| end_s <= now.unix_ms / 1000) {
+        if self.expires_s.is_some_and(|end_s| u64::from(end_s) <= now.unix_ms / 1000) {
             return Err(TokenFault::Expired.refusal());
         }
         if self.grants.may(room.as_str(), right) { Ok(()) } else { Err(missing) }
