@@ -6,7 +6,7 @@
 #   scripts/bench.sh render       the document from what was measured before
 #
 # What is measured lies in target/bench/: a JSON and a log for every run, and runs.tsv with the
-# command of each. The rows and their targets stand in scripts/performance.py. A step that fails
+# commit and the command of each. The rows and their targets stand in scripts/performance.py. A step that fails
 # is told in the document, and the exit code is 1. Other work on the machine moves absolute values;
 # ratios are taken in turns and hold. Needs Rust, a C compiler and Python 3; with Node.js and npm
 # there is one more comparison, and with a nats-server the fabric on NATS is measured too.
@@ -20,6 +20,8 @@ MINUTE=60
 
 out=target/bench
 failed=0
+commit=$(git rev-parse --short=12 HEAD)
+git diff --quiet HEAD || commit+=" with changes"
 mkdir -p "$out"
 
 # Runs a command for a step: its number of the run, seconds it may take, the command.
@@ -30,7 +32,8 @@ run() {
     cut -d' ' -f1 /proc/loadavg >"$out/$step.$number.load"
     timeout --kill-after=10 "$limit" "$@" >"$out/$step.$number.log" 2>&1 || status=$?
     ((status == 0)) || { failed=1; tail -n 20 "$out/$step.$number.log"; echo "failed: $status"; }
-    printf '%s\t%s\t%s\t%s\t%s\n' "$step" "$number" "$status" "$((SECONDS - began))" "$*" >>"$out/runs.tsv"
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' \
+        "$step" "$number" "$status" "$((SECONDS - began))" "$commit" "$*" >>"$out/runs.tsv"
 }
 
 forget() {

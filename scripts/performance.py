@@ -2,7 +2,7 @@
 
     python3 scripts/performance.py MEASURED CRITERION > docs/performance.md
 
-MEASURED holds runs.tsv (step, run, exit code, seconds, command) and the JSON of each run, with
+MEASURED holds runs.tsv (step, run, exit code, seconds, commit, command) and the JSON of each run, with
 `figures`: {name: {value, unit, min?, max?}}. CRITERION is where criterion keeps its estimates.
 Nothing below is a measured number: the table ROWS holds targets, the rest comes from the files.
 """
@@ -76,10 +76,13 @@ class Measured:
         self.folder = pathlib.Path(folder)
         self.criterion = pathlib.Path(criterion)
         lines = (self.folder / "runs.tsv").read_text().splitlines()
-        self.runs = [line.split("\t", 4) for line in lines]
+        self.runs = [line.split("\t", 5) for line in lines]
+
+    def commits(self, step):
+        return list(dict.fromkeys(run[4] for run in self.runs if run[0] == step))
 
     def commands(self, step):
-        commands = (run[4].replace(f"{step}.{run[1]}.json", f"{step}.N.json") for run in self.runs if run[0] == step)
+        commands = (run[5].replace(f"{step}.{run[1]}.json", f"{step}.N.json") for run in self.runs if run[0] == step)
         return list(dict.fromkeys(commands))
 
     def failures(self, step):
@@ -166,8 +169,7 @@ def memory_gib():
 
 
 def machine(measured):
-    commit = output("git", "rev-parse", "--short=12", "HEAD")
-    changed = " with changes that are not committed" if output("git", "status", "--porcelain", "--untracked-files=no") else ""
+    commits = list(dict.fromkeys(run[4] for run in measured.runs))
     now = datetime.datetime.now(datetime.timezone.utc)
     load = sorted(float(file.read_text()) for file in measured.folder.glob("*.load"))
     seconds = sum(int(run[3]) for run in measured.runs)
@@ -175,7 +177,7 @@ def machine(measured):
         "| | |",
         "| --- | --- |",
         f"| when | {now:%Y-%m-%d %H:%M} UTC; all steps together {seconds // 60} min {seconds % 60} s |",
-        f"| what | commit {commit}{changed} |",
+        f"| what | commit {', '.join(commits)} (below by step) |",
         f"| where | {os.cpu_count()} cores of {processor()}, {memory_gib():.0f} GiB, Linux {platform.release()}; loopback, clients on the same machine |",
         f"| beside it | load average when the steps began: {load[0]:g} to {load[-1]:g} |",
     ]
@@ -221,14 +223,14 @@ def main():
     print("\n| what | must | aim | measured | reached | step |\n| --- | --- | --- | --- | --- | --- |")
     print("\n".join(text for text, _ in lines))
     print("\nMissed: " + ("; ".join(missed) if missed else "none") + ".")
-    print("\n## Commands\n\nEach step alone: `scripts/bench.sh STEP`.\n\n| step | command |\n| --- | --- |")
+    print("\n## Commands\n\nEach step alone: `scripts/bench.sh STEP`.\n\n| step | commit | command |\n| --- | --- | --- |")
     for step in dict.fromkeys(run[0] for run in measured.runs):
         failures = measured.failures(step)
         runs = sum(run[0] == step for run in measured.runs)
         told = f" ({runs} times)" if runs > 1 else ""
         told += f" ({len(failures)} failed)" if failures else ""
         for command in measured.commands(step):
-            print(f"| {step}{told} | `{command}` |")
+            print(f"| {step}{told} | {', '.join(measured.commits(step))} | `{command}` |")
     print("\n" + NOTES, end="")
 
 
