@@ -67,5 +67,5 @@ bench: ## measure what docs/performance.md tells, and write it (ARGS="bare rende
 chaos: ## survival at full size: every fault on four gateways and a cluster of NATS (ARGS="--seed 1")
 	@scripts/test.sh chaos
 
-screenshots: ## take the picture of the README anew
+screenshots: ## take the pictures of the README anew
 	@scripts/test.sh screenshots

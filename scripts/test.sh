@@ -272,13 +272,17 @@ step_chaos() {
     cargo test --release --locked --package gateway --test chaos -- --long ${ARGS:-}
 }
 
-# The picture of the README.
+# The pictures of the README.
 step_screenshots() {
     get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"
     get_node_modules || lack "the packages of web/package-lock.json"
     get_browser || lack "Chromium with Chinese and emoji fonts"
     get_gateway
     scripts/with-gateway.sh node web/tests/screenshot.mjs
+    # The report is one of `make bench`.
+    [[ -f target/bench/large.1.json ]] || return 0
+    target/release/barrage-loadtest merge target/bench/large.1.json --html target/bench/large.html
+    node web/tests/screenshot-report.mjs target/bench/large.html
 }
 
 step_setup() {
