@@ -4,37 +4,10 @@ use std::time::Duration;
 
 use broker_bridge::nats::{LogRules, StartError};
 use broker_bridge::{Busy, PublishError};
-use rig::nats::{Binary, Nats as Server};
+use rig::nats::{Binary, Nats as Server, old_server};
 use rig::wait::soon;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use crate::support::{Gateway, config, event, room};
-
-/// What a server says first, and the least that it answers.
-async fn old_server() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let info = br#"INFO {"server_id":"old","server_name":"old","version":"2.10.26","max_payload":1048576,"proto":1,"headers":true,"jetstream":true}"#;
-                socket.write_all(&[info, &b"\r\n"[..]].concat()).await?;
-                let mut heard = [0; 4096];
-                loop {
-                    let count = socket.read(&mut heard).await?;
-                    if count == 0 {
-                        return std::io::Result::Ok(());
-                    }
-                    if heard[..count].windows(4).any(|word| word == b"PING") {
-                        socket.write_all(b"PONG\r\n").await?;
-                    }
-                }
-            });
-        }
-    });
-    format!("nats://{address}")
-}
 
 #[tokio::test]
 async fn a_server_before_2_11_is_refused_with_its_version() {

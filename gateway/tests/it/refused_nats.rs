@@ -1,14 +1,11 @@
 //! Servers on which a gateway cannot run: the process says why, and ends.
 
-use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use rig::nats::{Binary, Nats};
+use rig::nats::{Binary, Nats, old_server};
 use rig::process::Process;
 use rig::wait::until;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 /// Starts a gateway on these servers.
 fn start(folder: &TempDir, url: &str, environment: &[(&str, &str)]) -> Process {
@@ -33,34 +30,13 @@ async fn ends_on(url: &str, environment: &[(&str, &str)]) -> (Option<i32>, Strin
     (status.code(), process.log())
 }
 
-/// A server that says to be of an older version, and nothing else.
-async fn old_server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let info = br#"INFO {"server_id":"old","server_name":"old","version":"2.10.26","max_payload":1048576,"proto":1,"headers":true,"jetstream":true}"#;
-                socket.write_all(&[info, &b"\r\n"[..]].concat()).await?;
-                let mut heard = [0; 4096];
-                while socket.read(&mut heard).await? > 0 {
-                    socket.write_all(b"PONG\r\n").await?;
-                }
-                std::io::Result::Ok(())
-            });
-        }
-    });
-    address
-}
-
 fn errors(log: &str) -> String {
     log.lines().filter(|line| line.contains("ERROR")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_on_a_server_that_is_too_old_says_so_and_ends() {
-    let url = format!("nats://{}", old_server().await);
-    let (code, log) = ends_on(&url, &[]).await;
+    let (code, log) = ends_on(&old_server().await, &[]).await;
     assert_eq!(code, Some(1), "{log}");
     let told = errors(&log);
     assert!(told.contains("2.10.26") && told.contains("2.11"), "{log}");

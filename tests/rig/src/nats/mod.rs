@@ -4,6 +4,7 @@ mod binary;
 mod config;
 mod monitor;
 mod node;
+mod old;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 pub use self::binary::Binary;
 pub use self::config::{ClientCertificates, Options, Tls, User};
 pub use self::node::Node;
+pub use self::old::old_server;
 
 use crate::wait::until;
 
