@@ -43,7 +43,7 @@ def ratios(what, figure, must=None, aim=None, more_is_better=True, step="bare"):
 
 ROWS = [
     *ratios("frames/s against a bare `send(2)` loop, 10,000 connections", "gateway_to_bare_spread", 0.90, 0.95),
-    *ratios("the same with the server API, the broker and the wait for the end of a 5 ms slot", "gateway_to_bare_frames"),
+    *ratios("the same with the server API, the broker and the wait for the end of a 5 ms slot", "gateway_to_bare_frames", 0.90, 0.95),
     *ratios("server CPU per frame against the same", "gateway_to_bare_cpu", 1.10, 1.05, False),
     *ratios("frames/s against npm `ws`", "gateway_to_ws_spread", 1.20, 1.33, step="peers"),
     Row("resident memory per idle joined connection", "bare", "gateway_resident_per_connection", "B", 1536, 1280, digits=0),
