@@ -8,8 +8,9 @@
 # A step first gets the tools it needs, where it can: packages of Debian (as root, or with a
 # sudo that asks nothing), crates, npm and Python packages at the versions pinned here and in
 # lock files. What is there already is left alone. A step whose tools cannot be had is skipped
-# and named in the summary; with CI or BARRAGE_CI set it fails. The exit code is 0 when no step
-# failed. Servers listen on free ports of 127.0.0.1; no process and no temporary file stays.
+# and named in the summary; with CI or BARRAGE_CI set it fails. What failed is told once more after
+# the summary, and the exit code is 0 when nothing did. Servers listen on free ports of 127.0.0.1;
+# no process and no temporary file stays.
 
 # shellcheck disable=SC2317  # steps are called by their names, clean_up by a trap
 set -euo pipefail
@@ -26,7 +27,12 @@ SKIPPED=77 # the exit code of a step that was skipped
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/barrage-test.XXXXXX")
 export TMPDIR=$scratch # what a step leaves there goes with it
 export INSTA_UPDATE=no # a snapshot that differs is a failure, not a new file
+FAILURE_LINES=200 # at most, of all that is said of failures at the end
 step_group=
+log_writer=
+# Steps write into a pipe, but at its other end may be somebody who likes colours.
+export NODE_OPTIONS="--test-reporter=spec ${NODE_OPTIONS:-}"
+[[ ! -t 1 ]] || export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-always}" FORCE_COLOR=1
 
 on_ci() { [[ -n ${CI:-}${BARRAGE_CI:-} ]]; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -322,6 +328,27 @@ gone_within() {
     return 1
 }
 
+# Copies what the step will say to the file $1.
+open_log() {
+    : >"$1"
+    rm -f "$scratch/output"
+    mkfifo "$scratch/output"
+    tee -i -a "$1" <"$scratch/output" &
+    log_writer=$!
+}
+
+# Waits for the last of it, in vain if something that has left the step's group can still speak.
+close_log() {
+    local tenth
+    [[ -n $log_writer ]] || return 0
+    for ((tenth = 0; tenth < 20; tenth++)); do
+        kill -0 "$log_writer" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill "$log_writer" 2>/dev/null || true
+    log_writer=
+}
+
 stop_step() {
     [[ -n $step_group ]] || return 0
     kill -TERM -- "-$step_group" 2>/dev/null || true
@@ -331,6 +358,7 @@ stop_step() {
 
 clean_up() {
     stop_step
+    close_log
     rm -rf "$scratch"
 }
 trap clean_up EXIT
@@ -339,21 +367,22 @@ trap 'exit 143' TERM
 
 # Runs one step in a process group of its own, so that all of it can be stopped.
 run_step() {
-    local name=$1 began=$SECONDS code=0 result
+    local name=$1 log=$scratch/$1.log began=$SECONDS code=0 result
     printf '\n=== %s\n' "$name"
     : >"$scratch/remark"
+    open_log "$log"
     set -m
-    ("step_$name") </dev/null &
+    ("step_$name") </dev/null >"$scratch/output" 2>&1 &
     step_group=$!
     set +m
     wait "$step_group" || code=$?
     if ! gone_within 20; then
-        remark "processes stayed behind"
-        left_behind
+        { remark "processes stayed behind" && left_behind; } | tee -a "$log"
         stop_step
         code=1
     fi
     step_group=
+    close_log
     case $code in
         0) result=passed ;;
         "$SKIPPED") result=skipped ;;
@@ -362,6 +391,20 @@ run_step() {
     printf '=== %s %s\n' "$name" "$result"
     printf '%-11s %-8s %4d s  %s\n' "$name" "$result" $((SECONDS - began)) \
         "$(paste -sd ';' "$scratch/remark")" >>"$scratch/summary"
+}
+
+# Tells what failed in each step; false when anything did. It comes last, because the end of a
+# long output is what is read first, and often all that is kept.
+tell_failures() {
+    local name failed
+    failed=$(awk '$2 == "FAILED" { print $1 }' "$scratch/summary")
+    [[ -n $failed ]] || return 0
+    for name in $failed; do
+        printf '\n=== %s FAILED\n' "$name"
+        sed $'s/\e\\[[0-9;]*[A-Za-z]//g' "$scratch/$name.log" |
+            awk -v most=$((FAILURE_LINES / $(wc -w <<<"$failed"))) -f scripts/failures.awk
+    done
+    return 1
 }
 
 main() {
@@ -374,7 +417,7 @@ main() {
     for name; do run_step "$name"; done
     printf '\n%s\n' "=== summary after $SECONDS s"
     cat "$scratch/summary"
-    ! grep -q '^[^ ]* *FAILED' "$scratch/summary"
+    tell_failures
 }
 
 # One command, so that bash has read all of this file before a long run begins.
