@@ -80,13 +80,18 @@ impl RoomQueue {
         self.flight.take_if(|flight| flight.counter == counter)
     }
 
-    /// The batch in flight, to be sent again; over a new link its patience begins anew.
-    pub(super) fn resend(&mut self, now_ms: u64, is_new_link: bool) -> Option<(u64, Bytes)> {
-        let flight = self.flight.as_mut()?;
+    /// The batch in flight, to be sent again if its ack is late.
+    pub(super) fn resend_if_late(&mut self, now_ms: u64) -> Option<(u64, Bytes)> {
+        let is_late = |flight: &&mut Flight| flight.sent_ms + ACK_MS_MAX <= now_ms;
+        let flight = self.flight.as_mut().filter(is_late)?;
         flight.sent_ms = now_ms;
-        if is_new_link {
-            flight.first_ms = now_ms;
-        }
+        Some((flight.counter, flight.payload.clone()))
+    }
+
+    /// The batch in flight, to be sent again over a new link; its patience begins anew.
+    pub(super) fn resend_over_new_link(&mut self, now_ms: u64) -> Option<(u64, Bytes)> {
+        let flight = self.flight.as_mut()?;
+        (flight.sent_ms, flight.first_ms) = (now_ms, now_ms);
         Some((flight.counter, flight.payload.clone()))
     }
 

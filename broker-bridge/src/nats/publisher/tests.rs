@@ -1,5 +1,6 @@
+use bytes::Bytes;
 use protocol::envelope::Batch;
-use protocol::event::{Class, WEIGHT_DEFAULT};
+use protocol::event::{Class, Event, WEIGHT_DEFAULT};
 use protocol::ids::EventId;
 
 use super::*;
