@@ -8,7 +8,9 @@
 //! | --- | --- |
 //! | `config` | how it is set up |
 //! | `link` | a connection |
-//! | `streams` | the streams are there and as they should be |
+//! | `links` | all of them: which a partition uses, and how the fabric is |
+//! | `prepare` | servers are new enough and hold what is needed |
+//! | `streams` | a stream is there and as it should be |
 //! | `ask` | questions to the server |
 //! | `publisher` | what this node publishes |
 //! | `rooms` | what this node follows |
@@ -16,15 +18,19 @@
 //! | `direct` | what goes past the logs |
 //! | `registry` | who is there |
 //! | `settings` | rooms' settings |
-//! | `start` | bringing it up, and saying how it is |
+//! | `start` | bringing it up |
+//! | `ends` | what ends its tasks |
 //! | `node` | the gateway's handle |
 
 mod ask;
 mod config;
 mod counts;
 mod direct;
+mod ends;
 mod link;
+mod links;
 mod node;
+mod prepare;
 mod publisher;
 mod registry;
 mod rooms;

@@ -21,9 +21,14 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(20);
 /// Copies of a log in a cluster: one node may be away.
 const REPLICAS_IN_CLUSTER: usize = 3;
 
+/// How many servers hold each log, and rooms' settings.
+pub(super) fn replicas(config: &Config, in_cluster: bool) -> usize {
+    let default = if in_cluster { REPLICAS_IN_CLUSTER } else { 1 };
+    config.replicas.map_or(default, usize::from)
+}
+
 /// What a stream should be like.
 pub(super) fn wanted(config: &Config, stream: StreamIndex, in_cluster: bool) -> StreamConfig {
-    let default = if in_cluster { REPLICAS_IN_CLUSTER } else { 1 };
     let (source, destination) = config.namespace.republish();
     let epoch = Epoch::random(rand::random()).to_string();
     StreamConfig {
@@ -32,7 +37,7 @@ pub(super) fn wanted(config: &Config, stream: StreamIndex, in_cluster: bool) -> 
         storage: StorageType::File,
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::Old,
-        num_replicas: config.replicas.map_or(default, usize::from),
+        num_replicas: replicas(config, in_cluster),
         max_messages_per_subject: i64::from(config.log.room_entries_max),
         max_age: config.log.age,
         max_bytes: i64::try_from(config.log.stream_bytes_max).unwrap_or(i64::MAX),
