@@ -10,9 +10,12 @@
 //!
 //! | others | judged |
 //! | --- | --- |
-//! | no sign of any | `missing` = left out + gaps + held now − held at join: the promise itself |
+//! | no sign of any | `missing` = left out + gaps + held now − held at join + received of it: the promise itself |
 //! | seen, but no chat of theirs | left out chat ≤ `missing` ≤ left out chat + gaps |
 //! | seen with chat | `missing` ≤ left out chat + gaps |
+//!
+//! What is received of the events that were held at the join was published before it, and pays back
+//! what the join had told.
 //!
 //! An event that was on its way while the viewer joined may lie before or after its cursor, and
 //! one that was never answered may not exist: both are `uncertain`. `missing` then has a lower and
@@ -69,6 +72,8 @@ pub(crate) struct Sums {
     pub(crate) gap: u64,
     /// Held as last told, less held at the join.
     pub(crate) held: i64,
+    /// Own events received that were held at the join: at least and at most.
+    pub(crate) redeemed: (u64, u64),
 }
 
 /// The judgement of one life.
@@ -151,6 +156,8 @@ impl Sums {
         self.left_out_other += other.left_out_other;
         self.gap += other.gap;
         self.held += other.held;
+        self.redeemed.0 += other.redeemed.0;
+        self.redeemed.1 += other.redeemed.1;
     }
 }
 
@@ -166,19 +173,27 @@ fn sums(span: &Span, account: &Account, ledger: &RoomLedger, is_open: bool) -> S
     };
     let got: AHashSet<EventNo> = span.own.iter().copied().collect();
     let until_us = if is_open { u64::MAX } else { last_sent(span, ledger) };
+    // Received, and published before the join: surely, and perhaps.
+    let (mut early, mut perhaps_early) = (0, 0);
     for own in ledger.iter() {
         if own.fate == Fate::Acked && own.to_us < span.join.asked_us {
+            early += u64::from(got.contains(&own.number));
             continue;
         }
         let is_surely_in =
             own.fate == Fate::Acked && own.from_us > span.join.answered_us && own.to_us < until_us;
         sums.published += u64::from(is_surely_in);
-        if !got.contains(&own.number) {
+        if got.contains(&own.number) {
+            perhaps_early += u64::from(own.from_us <= span.join.answered_us);
+        } else {
             sums.missing += u64::from(is_surely_in);
             let may_be_in = !is_surely_in && !account.seen.contains(&own.number);
             sums.uncertain += u64::from(may_be_in);
         }
     }
+    // A gap may stand for some of them.
+    let least = early.min(span.held_at_join).saturating_sub(span.gap);
+    sums.redeemed = (least, (early + perhaps_early).min(span.held_at_join));
     sums
 }
 
@@ -204,9 +219,10 @@ fn rule(span: &Span, only_chat: bool) -> Rule {
 fn balance(rule: Rule, sums: &Sums) -> (u64, u64) {
     let (missing_min, missing_max) = (sums.missing, sums.missing + sums.uncertain);
     let chat = sums.left_out_chat + sums.gap;
-    let all = (chat + sums.left_out_other).saturating_add_signed(sums.held);
+    let all =
+        |redeemed: u64| (chat + sums.left_out_other + redeemed).saturating_add_signed(sums.held);
     let (told_min, told_max) = match rule {
-        Rule::Exact => (all, all),
+        Rule::Exact => (all(sums.redeemed.0), all(sums.redeemed.1)),
         Rule::ChatExact => (sums.left_out_chat, chat),
         Rule::NothingUntold => (0, chat),
     };
@@ -294,6 +310,29 @@ mod tests {
         assert_eq!((verdict.sums.published, verdict.sums.uncertain), (1, 1));
         assert!(judge(&[joined(0, None, &[2]), batch(0, &[3, 4])], &ledger).closes());
         assert_eq!(judge(&[joined(0, None, &[]), batch(0, &[3])], &ledger).lost, 1);
+    }
+
+    #[test]
+    fn what_was_held_at_the_join_and_came_later_is_neither_loss_nor_surplus() {
+        let mut ledger = RoomLedger::default();
+        // The join is asked for at 10 and answered at 15.
+        for (number, from_us, to_us) in [(1, 2, 8), (2, 9, 12), (3, 20, 30), (4, 40, 50)] {
+            ledger.enter(Own { number, from_us, to_us, speaker: 0, fate: Fate::Acked });
+        }
+        ledger.close();
+        let after = |held, events: &[EventNo], left_out_chat| {
+            let joined = Told { held, ..joined(0, None, &[]) };
+            let all = [joined, Told { left_out_chat, ..batch(0, events) }];
+            let terms = Terms { only_chat: false, ..TERMS };
+            Verdict::of(&Account::of(&life(&all), &all), &ledger, terms)
+        };
+        for (held, events) in [(1, &[1, 3][..]), (2, &[1, 2, 3]), (1, &[1, 2, 3])] {
+            let verdict = after(held, events, 1);
+            assert!(verdict.closes(), "{held} held: {verdict:?}");
+            assert_eq!(after(held, events, 0).lost, 1, "4 is gone");
+            assert!(after(held, events, 3).over_told > 0);
+        }
+        assert_eq!(after(1, &[3], 1).lost, 1, "1 was held and never came");
     }
 
     #[test]
