@@ -1,47 +1,38 @@
 //! A whole gateway: assembled, run, and drained in the reverse order.
 
 mod announce;
+mod back;
 mod canary;
 mod drain;
 mod fabric;
+mod shard;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use broker_bridge::{Broker, Deliveries, Stats};
-use protocol::ids::RoomId;
+use broker_bridge::Broker;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::app::fabric::{Carrier, Connected};
+use crate::app::back::BackSide;
+use crate::app::fabric::Connected;
+use crate::app::shard::ShardSeat;
 use crate::config::{Config, Faults, is_local};
-use crate::conn::acks::{self, ACKS_QUEUE};
-use crate::conn::context::Context;
-use crate::conn::reader::Reader;
-use crate::dispatch;
 use crate::doorman::Doorman;
 use crate::health::{Health, Pulse};
-use crate::http::admin::{self, Admin};
-use crate::http::api::Api;
 use crate::http::api::keys::ApiKeys;
-use crate::http::entry::Entry;
 use crate::http::listen;
-use crate::http::serve::Public;
 use crate::http::tls::Tls;
-use crate::hub::{Hub, HubInbox, Hubs};
-use crate::keys::{Keys, Refresher};
+use crate::hub::Hubs;
+use crate::keys::Keys;
 use crate::metrics::{Metrics, Reload};
 use crate::now::Clock;
-use crate::settings::{self, KnownRooms};
-use crate::shard::{Handover, Shard, ShardHandle, ShardInbox};
+use crate::settings::KnownRooms;
+use crate::shard::ShardHandle;
 
 pub use crate::app::fabric::Fabric;
 
@@ -230,152 +221,6 @@ struct Node {
     config: Config,
     tls: Option<Tls>,
     phases: watch::Receiver<Phase>,
-}
-
-/// What one shard's thread is started with.
-struct ShardSeat {
-    number: u16,
-    inbox: ShardInbox,
-    listener: std::net::TcpListener,
-    pulse: Pulse,
-    /// Kept for as long as the shard has connections.
-    stays: mpsc::Sender<Infallible>,
-}
-
-/// What the back thread is started with.
-struct BackSide {
-    carrier: Carrier,
-    stats: Option<Arc<Stats>>,
-    fail: watch::Sender<bool>,
-    api_keys: ApiKeys,
-    deliveries: Deliveries,
-    inboxes: Vec<HubInbox>,
-    pulses: Vec<Pulse>,
-    admin: std::net::TcpListener,
-    refresher: Refresher,
-    health: Health,
-}
-
-impl Node {
-    fn spawn_shard(&self, seat: ShardSeat) -> anyhow::Result<JoinHandle<()>> {
-        let node = self.clone();
-        let runtime = runtime()?;
-        let name = format!("shard-{}", seat.number);
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
-            let local = LocalSet::new();
-            if let Err(error) = local.block_on(&runtime, node.shard(seat)) {
-                tracing::error!(%error, "a shard has failed");
-            }
-        })?;
-        Ok(thread)
-    }
-
-    async fn shard(self, seat: ShardSeat) -> io::Result<()> {
-        let ShardSeat { number, inbox, listener, pulse, stays } = seat;
-        let (timing, metrics) = (self.config.timing, Arc::clone(&self.metrics));
-        let (boot, handover) = (self.broker.boot(), Handover::default());
-        let shard = Shard::new(boot, number, handover.clone(), self.clock, timing, metrics, pulse);
-        let handle = self.shards[usize::from(number)].clone();
-        let (acks, acks_inbox) = mpsc::channel(ACKS_QUEUE);
-        let acks_task =
-            acks::run(acks_inbox, handle.clone(), self.clock, Arc::clone(&self.metrics));
-        let acks_task = tokio::task::spawn_local(acks_task);
-        let shard_task = tokio::task::spawn_local(shard.run(inbox));
-        let context = Rc::new(Context {
-            clock: self.clock,
-            session: self.config.session,
-            guests: self.config.guests,
-            doorman: Arc::clone(&self.doorman),
-            keys: self.keys.clone(),
-            timing,
-            node: self.broker.boot().to_string(),
-            shard: handle,
-            handover,
-            hubs: self.hubs.clone(),
-            broker: Arc::clone(&self.broker),
-            known: self.known.clone(),
-            acks,
-            metrics: Arc::clone(&self.metrics),
-            reader: Reader::new().into(),
-        });
-        let tasks = TaskTracker::new();
-        let rules = self.config.public.clone();
-        let (entry, tls) = (Entry::new(&self.config.auth, self.keys.in_use()), self.tls.clone());
-        let leaving = CancellationToken::new();
-        let public = Public { context, rules, tls, entry, tasks: tasks.clone(), leaving };
-        let listener = listen::into_tokio(listener)?;
-        let phases = self.phases;
-        let served = async {
-            Rc::new(public).accept(listener, reached(phases.clone(), Phase::Leaving)).await;
-            tasks.close();
-            tasks.wait().await;
-            // What clients have published is the broker's before the gateway ends.
-            drop(acks_task.await);
-        };
-        tokio::select! {
-            () = served => drop(stays),
-            () = reached(phases.clone(), Phase::Ended) => {}
-        }
-        // Hubs end last, and they hold handles of this shard: the phase ends it instead.
-        reached(phases, Phase::Ended).await;
-        shard_task.abort();
-        Ok(())
-    }
-
-    fn spawn_back(self, runtime: Runtime, side: BackSide) -> anyhow::Result<JoinHandle<()>> {
-        let thread = std::thread::Builder::new().name("back".to_owned()).spawn(move || {
-            if let Err(error) = runtime.block_on(self.back(side)) {
-                tracing::error!(%error, "the back thread has failed");
-            }
-        })?;
-        Ok(thread)
-    }
-
-    async fn back(self, side: BackSide) -> anyhow::Result<()> {
-        let BackSide { carrier, stats, fail, api_keys, deliveries, .. } = side;
-        let BackSide { inboxes, pulses, admin, refresher, health, .. } = side;
-        let tasks = TaskTracker::new();
-        tasks.spawn(refresher.run());
-        for (inbox, pulse) in inboxes.into_iter().zip(pulses) {
-            let (broker, shards) = (Arc::clone(&self.broker), Arc::clone(&self.shards));
-            let (known, metrics) = (self.known.clone(), Arc::clone(&self.metrics));
-            let hub = Hub::new(self.clock, known, broker, shards, metrics, pulse);
-            tasks.spawn(hub.run(inbox));
-        }
-        tasks.spawn(Tls::follow(self.tls.clone(), Arc::clone(&self.metrics)));
-        let canary = RoomId::internal(&format!("canary-{}", self.broker.boot()));
-        let (seen, canary_seen) = watch::channel(false);
-        let (hubs, shards) = (self.hubs.clone(), Arc::clone(&self.shards));
-        tasks.spawn(dispatch::rooms(deliveries.rooms, hubs, canary.clone(), seen));
-        tasks.spawn(dispatch::directed(deliveries.direct, shards));
-        let (known, hubs) = (self.known.clone(), self.hubs.clone());
-        tasks.spawn(settings::watch(deliveries.settings, known, hubs, Arc::clone(&self.metrics)));
-        tasks.spawn(self.clone().prove_ready(canary, canary_seen, health.clone()));
-        tasks.spawn(self.clone().announce(health.clone()));
-        tasks.spawn(fabric::tell_status(deliveries.status));
-
-        let api = Api {
-            keys: api_keys,
-            broker: Arc::clone(&self.broker),
-            known: self.known.clone(),
-            hubs: self.hubs.clone(),
-            clock: self.clock,
-            metrics: Arc::clone(&self.metrics),
-        };
-        let metrics = Arc::clone(&self.metrics);
-        let routes = admin::routes(Admin { metrics, health, clock: self.clock, stats }, api);
-        let ended = reached(self.phases.clone(), Phase::Ended);
-        tokio::select! {
-            served = axum::serve(listen::into_tokio(admin)?, routes).into_future() => served?,
-            () = ended => {}
-            refused = carrier.refused() => {
-                tracing::error!(error = %refused, "the broker refuses this gateway");
-                fail.send_replace(true);
-            }
-        }
-        carrier.shutdown().await;
-        Ok(())
-    }
 }
 
 fn runtime() -> io::Result<Runtime> {
