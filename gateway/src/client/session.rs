@@ -1,5 +1,7 @@
 //! The protocol state of one client: a decoded command in, one effect out.
 
+mod publish;
+mod rules;
 mod token;
 
 use std::sync::Arc;
@@ -7,9 +9,9 @@ use std::time::Duration;
 
 use protocol::close::CloseReason;
 use protocol::cursor::Bookmark;
-use protocol::event::{Body, Draft, Event, Kind, User, WEIGHT_DEFAULT};
-use protocol::from_client::{Command, DecodeError, PublishBody, Request, RequestId, Role};
-use protocol::ids::{EventId, RoomId};
+use protocol::event::{Event, User};
+use protocol::from_client::{Command, DecodeError, Request, RequestId, Role};
+use protocol::ids::RoomId;
 use protocol::limits;
 use protocol::refusal::{Code, Refusal};
 use serde_json::value::RawValue;
@@ -18,59 +20,11 @@ use smallvec::SmallVec;
 use crate::auth::{Grants, Keyring, Right, TokenFault};
 use crate::client::admission::{Limiter, Rate, Recent, SharedLimiter, Verdict};
 use crate::client::{Form, Seat};
-use crate::documented::documented;
 use crate::now::Now;
 
-pub(crate) use token::NOT_ANY_MORE;
-
-documented! {
-    /// What every session may do; from the configuration.
-    #[derive(Debug, Clone, Copy)]
-    pub struct SessionRules {
-        /// How often a user may publish, over all of its connections to this gateway. Default: 5
-        /// in 5 seconds, as fast as people type; a refused client is told when to try again. Less
-        /// refuses people in a lively room; more lets one viewer crowd out the others, since the
-        /// room's budget is shared by all.
-        pub publishes: Rate,
-        /// How many commands of any kind a connection may send, pings among them. Default: 50 per
-        /// second, and 200 at once, which no viewer needs. Less refuses clients that join many
-        /// rooms at once; more lets one connection keep its shard busy.
-        pub commands: Rate,
-        /// How often a client may send likes; each message carries up to 50. Default: 5 in 2
-        /// seconds, since clients collect the taps of a second. Less loses taps; more costs a
-        /// message each and shows nothing, since likes are summed up by slot.
-        pub likes: Rate,
-        /// Whether clients may publish `gift` and `paid` events. Default: only the application may,
-        /// through the server API, because these pass every budget and nobody has paid for what a
-        /// client claims. Allowed, everybody who may chat can fill the screens of a room.
-        pub paid_from_clients: PaidFromClients,
-    }
-}
-
-impl Default for SessionRules {
-    fn default() -> Self {
-        Self {
-            publishes: Rate { burst: limits::PUBLISH_PER_5S, period: Duration::from_secs(5) },
-            commands: Rate {
-                burst: limits::COMMANDS_BURST,
-                period: Duration::from_secs(
-                    (limits::COMMANDS_BURST / limits::COMMANDS_PER_S) as u64,
-                ),
-            },
-            likes: Rate { burst: limits::LIKES_PER_2S, period: Duration::from_secs(2) },
-            paid_from_clients: PaidFromClients::Refused,
-        }
-    }
-}
-
-/// Who may publish `gift` and `paid` events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PaidFromClients {
-    /// Only the server API.
-    Refused,
-    /// Clients too: for trying things out.
-    Allowed,
-}
+use self::publish::Publish;
+pub(crate) use self::rules::{PaidFromClients, SessionRules};
+pub(crate) use self::token::NOT_ANY_MORE;
 
 /// Commands over the rate that are still answered, per ten seconds; one more closes.
 const FLOOD: Rate = Rate { burst: 500, period: Duration::from_secs(10) };
@@ -275,96 +229,11 @@ impl Session {
             None => Effect::Refuse { id, room: None, refusal: NOT_JOINED },
         }
     }
-
-    fn publish(
-        &mut self,
-        id: Option<RequestId>,
-        room: &str,
-        publish: Publish<'_>,
-        rules: &SessionRules,
-        now: Now,
-    ) -> Effect<'static> {
-        let Some((room, _)) = self.seats.iter().find(|(seated, _)| seated.as_str() == room) else {
-            return Effect::Refuse { id, room: None, refusal: NOT_JOINED };
-        };
-        let room = room.clone();
-        match self.accept(&room, publish, rules, now) {
-            Ok(Accepted::Event(event)) => Effect::Publish { room, event, id },
-            Ok(Accepted::Likes(likes)) => Effect::Like { room, likes, id },
-            Err(refusal) => Effect::Refuse { id, room: Some(room), refusal },
-        }
-    }
-
-    fn accept(
-        &mut self,
-        room: &RoomId,
-        publish: Publish<'_>,
-        rules: &SessionRules,
-        now: Now,
-    ) -> Result<Accepted, Refusal> {
-        let Publish { kind, body, key, random } = publish;
-        self.may(room, Right::Chat, VIEW_ONLY, now)?;
-        match kind {
-            Kind::System | Kind::Notice => return Err(SERVER_ONLY),
-            Kind::Gift | Kind::Paid if rules.paid_from_clients == PaidFromClients::Refused => {
-                return Err(SERVER_ONLY);
-            }
-            Kind::Chat
-            | Kind::Gift
-            | Kind::Paid
-            | Kind::Like
-            | Kind::Enter
-            | Kind::Extension(_) => {}
-        }
-        let body = match body {
-            PublishBody::Likes(likes) => {
-                limit(self.likes.admit(rules.likes, 1, now.mono))?;
-                return Ok(Accepted::Likes(likes));
-            }
-            PublishBody::Chat(chat) => Body::Chat(chat),
-            PublishBody::Opaque(raw) => Body::Opaque(raw),
-        };
-        limit(self.publishes.admit(rules.publishes, 1, now.mono))?;
-        let id = match key {
-            Some(key) => EventId::keyed(self.user.id.as_str(), room, key),
-            None => EventId::random(random),
-        };
-        let user = Some(&self.user);
-        let draft = Draft { id, kind, ts_ms: now.unix_ms, user, body, weight: WEIGHT_DEFAULT };
-        Ok(Accepted::Event(draft.render()))
-    }
-}
-
-/// A publish command, less its room.
-struct Publish<'a> {
-    kind: Kind<'a>,
-    body: PublishBody<'a>,
-    key: Option<&'a str>,
-    random: [u8; 16],
-}
-
-/// What an accepted publish becomes.
-enum Accepted {
-    Event(Event),
-    Likes(u32),
 }
 
 const NOT_JOINED: Refusal = Refusal::new(Code::NotJoined, "join the room first");
 
 const NO_VIEW: Refusal = Refusal::new(Code::Forbidden, "this connection may not join this room");
-
-const VIEW_ONLY: Refusal =
-    Refusal::new(Code::Forbidden, "this connection may watch this room, and not publish in it");
-
-const SERVER_ONLY: Refusal =
-    Refusal::new(Code::Forbidden, "events of this kind come from the server API only");
-
-fn limit(verdict: Verdict) -> Result<(), Refusal> {
-    match verdict {
-        Verdict::Accept => Ok(()),
-        Verdict::Wait(wait) => Err(too_often(wait)),
-    }
-}
 
 fn too_often(wait: Duration) -> Refusal {
     Refusal::until(Code::RateLimited, "too many in too short a time", wait)

@@ -1,7 +1,8 @@
 //! One client's words, judged: every effect and every refusal.
 
+use protocol::event::WEIGHT_DEFAULT;
 use protocol::from_client::Decoder;
-use protocol::ids::UserId;
+use protocol::ids::{EventId, UserId};
 
 use super::*;
 use crate::auth::Rights;
