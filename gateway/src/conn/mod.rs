@@ -9,39 +9,34 @@ pub(crate) mod context;
 mod door;
 pub(crate) mod echo;
 pub(crate) mod events;
+mod perform;
 pub(crate) mod reader;
 mod turn;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use protocol::close::CloseReason;
 use protocol::frame;
-use protocol::from_client::RequestId;
-use protocol::ids::{Address, RoomId, UserId};
-use protocol::refusal::{Code, Refusal};
-use protocol::to_client::ServerMessage;
+use protocol::ids::Address;
 use tokio_util::task::TaskTracker;
 
 use crate::client::Form;
 use crate::client::session::Session;
-use crate::conn::acks::AwaitedAck;
 use crate::conn::context::Context;
 use crate::conn::door::{discard, turn_away, welcome, who};
 use crate::conn::reader::{Carry, Read};
 use crate::conn::turn::{Action, ReadTurn};
 use crate::doorman::{Pass, UserPass};
 use crate::hub::HubCommand;
-use crate::metrics::Queue;
 use crate::now::Now;
-use crate::settings::Unpublished;
-use crate::shard::{ClientSink, Control, Socket};
+use crate::shard::{Control, Socket};
 
 pub(crate) use door::{Bearer, Caller};
+pub(crate) use perform::BUSY;
 
 /// After a read of so many bytes the other tasks of the thread have their turn: reading is outside
 /// of tokio's budget, and a client that never pauses would keep the thread.
@@ -238,45 +233,6 @@ impl Conn {
         }
     }
 
-    async fn perform_one(&self, action: Action, now: Now) {
-        let context = &self.context;
-        match action {
-            Action::Hub(command) => context.hubs.command(command).await,
-            Action::Shard(command) => context.shard.control(command).await,
-            Action::Publish { room, event, id } => {
-                let (class, json) = (event.class, event.json.clone());
-                match context.known.publish(&*context.broker, &room, event) {
-                    Ok(pending) => {
-                        self.socket.owed().owe();
-                        let (address, since) = (self.address, now.mono);
-                        let ack =
-                            AwaitedAck { address, room, class, id, event: json, pending, since };
-                        // The task of the acks ends after all connections.
-                        let _ = context.acks.send(ack).await;
-                    }
-                    Err(Unpublished::Busy) => {
-                        context.metrics.queue_full(Queue::Broker);
-                        context.refuse(self.address, id, Some(&room), &BUSY).await;
-                    }
-                    Err(Unpublished::Refused(refusal)) => {
-                        context.refuse(self.address, id, Some(&room), &refusal).await;
-                    }
-                }
-            }
-            Action::Like { room, likes, id } => {
-                if let Err(refusal) = context.known.admit(&room) {
-                    return context.refuse(self.address, id, Some(&room), &refusal).await;
-                }
-                context.hubs.command(HubCommand::Like { room, likes }).await;
-                let ack = ServerMessage::Ack { id, event: None, stored: false };
-                context.send(self.address, &ack.render()).await;
-            }
-            Action::Refuse { id, room, refusal } => {
-                context.refuse(self.address, id, room.as_ref(), &refusal).await;
-            }
-        }
-    }
-
     /// Gives back its places.
     async fn leave(&self, end: Turn) {
         let Self { context, address, session, .. } = self;
@@ -296,43 +252,6 @@ impl Conn {
         context.detach(address).await;
     }
 }
-
-impl Context {
-    /// Hands a client to the shard, with the bytes that it is sent first.
-    async fn attach(&self, socket: &Rc<Socket>, user: UserId, first: Bytes) -> Option<Address> {
-        socket.heard(self.clock.now().mono_s());
-        let sink = self.handover.leave(ClientSink::Socket(Rc::clone(socket)));
-        let address = self.shard.attach(sink, user, Some(first)).await?;
-        self.metrics.connections.inc();
-        self.metrics.connections_total.inc();
-        Some(address)
-    }
-
-    async fn detach(&self, address: Address) {
-        self.shard.control(Control::Detach(address)).await;
-        self.metrics.connections.dec();
-    }
-
-    async fn send(&self, address: Address, message: &[u8]) {
-        self.shard.control(Control::Send { address, frame: frame::text(message) }).await;
-    }
-
-    async fn refuse(
-        &self,
-        address: Address,
-        id: Option<RequestId>,
-        room: Option<&RoomId>,
-        refusal: &Refusal,
-    ) {
-        self.metrics.refused(refusal.code);
-        let error = ServerMessage::refusal(id, room.map(RoomId::as_str), refusal);
-        self.send(address, &error.render()).await;
-    }
-}
-
-/// The broker's queue is full; nothing was accepted.
-pub(crate) const BUSY: Refusal =
-    Refusal::until(Code::Busy, "too busy to take this now; try again", Duration::from_secs(1));
 
 /// A message behind the answer to a handshake.
 fn behind(head: &[u8], message: &[u8]) -> Bytes {
