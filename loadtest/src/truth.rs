@@ -8,10 +8,12 @@
 //! | [`ledger`] | what was published |
 //! | [`life`] | which messages one viewer got, in order |
 //! | [`account`] | the sums of a life |
-//! | [`verdict`] | do they close? |
+//! | [`balance`] | the sums of one stretch of it, and what they prove |
+//! | [`verdict`] | does it close? |
 //! | [`judge`] | all lives of a process; equal ones are judged once |
 
 pub(crate) mod account;
+mod balance;
 pub(crate) mod digest;
 pub(crate) mod judge;
 pub(crate) mod ledger;

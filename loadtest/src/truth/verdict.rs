@@ -25,22 +25,10 @@
 
 use std::collections::HashMap;
 
-use ahash::AHashSet;
-
 use crate::truth::account::{Account, Span};
+pub(crate) use crate::truth::balance::{Rule, Sums};
 use crate::truth::ledger::{Fate, RoomLedger};
 use crate::truth::told::EventNo;
-
-/// How much could be said, given who else was in the room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Rule {
-    /// Nobody else: the promise itself.
-    Exact,
-    /// Others, but no chat of theirs: chat is exact but for the gaps.
-    ChatExact,
-    /// Others chatted: nothing of ours is missing untold.
-    NothingUntold,
-}
 
 /// What is to be known of a life beside its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,31 +37,6 @@ pub(crate) struct Terms {
     pub(crate) only_chat: bool,
     /// The viewer was away at the end, so its last stretch has an end of its own.
     pub(crate) ended: bool,
-}
-
-/// The sums that were compared, over all stretches of a life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Sums {
-    /// Own events that were surely published since the join.
-    pub(crate) published: u64,
-    /// Own events received since the join.
-    pub(crate) received: u64,
-    /// Events of others received since the join.
-    pub(crate) foreign: u64,
-    /// Own events surely published since the join and not received.
-    pub(crate) missing: u64,
-    /// Own events not received of which it is not known whether they belong here.
-    pub(crate) uncertain: u64,
-    /// Σ left_out of chat.
-    pub(crate) left_out_chat: u64,
-    /// Σ left_out of all other classes.
-    pub(crate) left_out_other: u64,
-    /// Σ gap.count.
-    pub(crate) gap: u64,
-    /// Held as last told, less held at the join.
-    pub(crate) held: i64,
-    /// Own events received that were held at the join: at least and at most.
-    pub(crate) redeemed: (u64, u64),
 }
 
 /// The judgement of one life.
@@ -121,7 +84,7 @@ impl Verdict {
         };
         for (at, span) in account.spans.iter().enumerate() {
             let is_open = at + 1 == account.spans.len() && !terms.ended;
-            let sums = sums(span, account, ledger, is_open);
+            let sums = Sums::of(span, account, ledger, is_open);
             verdict.add(span, &sums, ledger, terms);
         }
         verdict
@@ -135,98 +98,14 @@ impl Verdict {
     }
 
     fn add(&mut self, span: &Span, sums: &Sums, ledger: &RoomLedger, terms: Terms) {
-        let rule = rule(span, terms.only_chat);
-        let (lost, over_told) = balance(rule, sums);
+        let rule = Rule::of(span, terms.only_chat);
+        let (lost, over_told) = sums.balance(rule);
         self.lost += lost;
         self.over_told += over_told;
         self.disorder += disorder(&span.own, ledger);
         self.rule = self.rule.max(rule);
         self.sums.add(sums);
     }
-}
-
-impl Sums {
-    fn add(&mut self, other: &Self) {
-        self.published += other.published;
-        self.received += other.received;
-        self.foreign += other.foreign;
-        self.missing += other.missing;
-        self.uncertain += other.uncertain;
-        self.left_out_chat += other.left_out_chat;
-        self.left_out_other += other.left_out_other;
-        self.gap += other.gap;
-        self.held += other.held;
-        self.redeemed.0 += other.redeemed.0;
-        self.redeemed.1 += other.redeemed.1;
-    }
-}
-
-fn sums(span: &Span, account: &Account, ledger: &RoomLedger, is_open: bool) -> Sums {
-    let mut sums = Sums {
-        received: span.own.len() as u64,
-        foreign: span.foreign,
-        left_out_chat: span.left_out_chat,
-        left_out_other: span.left_out_other,
-        gap: span.gap,
-        held: span.held.cast_signed() - span.held_at_join.cast_signed(),
-        ..Sums::default()
-    };
-    let got: AHashSet<EventNo> = span.own.iter().copied().collect();
-    let until_us = if is_open { u64::MAX } else { last_sent(span, ledger) };
-    // Received, and published before the join: surely, and perhaps.
-    let (mut early, mut perhaps_early) = (0, 0);
-    for own in ledger.iter() {
-        if own.fate == Fate::Acked && own.to_us < span.join.asked_us {
-            early += u64::from(got.contains(&own.number));
-            continue;
-        }
-        let is_surely_in =
-            own.fate == Fate::Acked && own.from_us > span.join.answered_us && own.to_us < until_us;
-        sums.published += u64::from(is_surely_in);
-        if got.contains(&own.number) {
-            perhaps_early += u64::from(own.from_us <= span.join.answered_us);
-        } else {
-            sums.missing += u64::from(is_surely_in);
-            let may_be_in = !is_surely_in && !account.seen.contains(&own.number);
-            sums.uncertain += u64::from(may_be_in);
-        }
-    }
-    // A gap may stand for some of them.
-    let least = early.min(span.held_at_join).saturating_sub(span.gap);
-    sums.redeemed = (least, (early + perhaps_early).min(span.held_at_join));
-    sums
-}
-
-/// When the last event of this stretch was sent, as far as is known: what was acked before that
-/// came before it.
-fn last_sent(span: &Span, ledger: &RoomLedger) -> u64 {
-    let sent = span.own.iter().filter_map(|number| ledger.find(*number));
-    sent.map(|own| own.from_us).max().unwrap_or(0)
-}
-
-fn rule(span: &Span, only_chat: bool) -> Rule {
-    let other_class = only_chat && (span.left_out_other > 0 || span.held_ever);
-    if span.foreign_chat {
-        Rule::NothingUntold
-    } else if span.foreign > 0 || other_class {
-        Rule::ChatExact
-    } else {
-        Rule::Exact
-    }
-}
-
-/// Compares what is missing with what was told: how many were lost, how many told too much.
-fn balance(rule: Rule, sums: &Sums) -> (u64, u64) {
-    let (missing_min, missing_max) = (sums.missing, sums.missing + sums.uncertain);
-    let chat = sums.left_out_chat + sums.gap;
-    let all =
-        |redeemed: u64| (chat + sums.left_out_other + redeemed).saturating_add_signed(sums.held);
-    let (told_min, told_max) = match rule {
-        Rule::Exact => (all(sums.redeemed.0), all(sums.redeemed.1)),
-        Rule::ChatExact => (sums.left_out_chat, chat),
-        Rule::NothingUntold => (0, chat),
-    };
-    (missing_min.saturating_sub(told_max), told_min.saturating_sub(missing_max))
 }
 
 /// Counts own events that came after an event which is known to have been published later.
