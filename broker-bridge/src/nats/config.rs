@@ -29,14 +29,15 @@ pub struct Config {
     pub tls: Tls,
 }
 
-/// What is kept of the logs. It is written into the streams when they are made.
+/// What is kept of the logs. It is written into the streams when they are made; the age also later,
+/// if it is longer than what they have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogRules {
     /// Entries kept of one room. Default 16,384.
     pub room_entries_max: u32,
     /// How long entries are kept. Default 10 minutes.
     pub age: Duration,
-    /// Bytes kept in each of the 16 streams. Default 128 MiB, so 2 GiB in all; the server sets
+    /// Bytes kept in each of the 16 streams. Default 256 MiB, so 4 GiB in all; the server sets
     /// them aside when a stream is made.
     pub stream_bytes_max: u64,
 }
@@ -86,7 +87,7 @@ impl Default for LogRules {
         Self {
             room_entries_max: 16_384,
             age: Duration::from_secs(600),
-            stream_bytes_max: 128 * 1024 * 1024,
+            stream_bytes_max: 256 * 1024 * 1024,
         }
     }
 }

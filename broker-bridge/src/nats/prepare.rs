@@ -64,8 +64,17 @@ async fn prepare(
         link.up().await;
         check_version(link)?;
         let cluster = Cluster::new(link, streams_of(number, links.control.len()));
+        let mut kept = config.log.age;
         for stream in &cluster.streams {
-            cluster.make(config, *stream).await?;
+            kept = streams::longer(kept, cluster.make(config, *stream).await?);
+        }
+        if kept != config.log.age {
+            let wanted = config.log.age;
+            tracing::warn!(
+                ?wanted,
+                ?kept,
+                "the logs keep events for longer than is configured here (rooms.history): so they were told before, and it stays so until they are told otherwise on the servers"
+            );
         }
         if number == 0 {
             store.send_replace(Some(cluster.bucket(config).await));
@@ -84,7 +93,7 @@ async fn keep(clusters: &[Cluster], config: &Config, mut log: watch::Receiver<bo
         for cluster in clusters {
             for stream in &cluster.streams {
                 match cluster.ensure(config, *stream).await {
-                    Ok(()) => {}
+                    Ok(_) => {}
                     Err(Unready::Refused(error)) => tracing::error!(%error, "a stream was changed"),
                     Err(Unready::Later(why)) => tracing::debug!(why, "a stream is not there"),
                 }
@@ -109,23 +118,25 @@ impl Cluster {
         Self { context, is_replicated: link.client.server_info().cluster.is_some(), streams }
     }
 
-    async fn ensure(&self, config: &Config, stream: StreamIndex) -> Result<(), Unready> {
+    async fn ensure(&self, config: &Config, stream: StreamIndex) -> Result<Duration, Unready> {
         streams::ensure(&self.context, config, stream, self.is_replicated).await
     }
 
-    async fn make(&self, config: &Config, stream: StreamIndex) -> Result<(), StartError> {
-        for attempt in 0_u32.. {
+    /// Makes a stream, or finds it made; how long it keeps its entries.
+    async fn make(&self, config: &Config, stream: StreamIndex) -> Result<Duration, StartError> {
+        let mut attempt = 0_u32;
+        loop {
             match self.ensure(config, stream).await {
-                Ok(()) => break,
+                Ok(kept) => return Ok(kept),
                 Err(Unready::Refused(error)) => return Err(error),
                 Err(Unready::Later(why)) if attempt.is_multiple_of(NAG_EVERY) => {
                     tracing::warn!(why, stream = stream.number(), "a stream is not there yet");
                 }
                 Err(Unready::Later(_)) => {}
             }
+            attempt += 1;
             sleep(AGAIN_AFTER).await;
         }
-        Ok(())
     }
 
     async fn bucket(&self, config: &Config) -> Store {

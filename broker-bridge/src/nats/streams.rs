@@ -57,8 +57,8 @@ fn numbers_from() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
-/// Sees to it that a stream is there and as it should be. How long it keeps its entries is changed
-/// if it must be: who came last decides.
+/// Sees to it that a stream is there and as it should be, and returns how long it keeps its
+/// entries: at least as long as is wanted. What other gateways keep is not taken away from them.
 ///
 /// # Errors
 /// [`Unready::Refused`] if it exists and is different, [`Unready::Later`] for everything that
@@ -68,10 +68,10 @@ pub(super) async fn ensure(
     config: &Config,
     stream: StreamIndex,
     in_cluster: bool,
-) -> Result<(), Unready> {
+) -> Result<Duration, Unready> {
     let wanted = wanted(config, stream, in_cluster);
     let found = match context.create_stream(wanted.clone()).await.map_err(|error| error.kind()) {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(wanted.max_age),
         Err(CreateStreamErrorKind::JetStream(refusal)) => match refusal.error_code() {
             ErrorCode::STREAM_NAME_EXIST => context.get_stream(&wanted.name).await,
             ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => {
@@ -97,25 +97,31 @@ pub(super) async fn ensure(
     keep_for(context, &wanted, found).await
 }
 
-/// Has a stream keep its entries for as long as is wanted.
+/// Has a stream keep its entries for at least as long as is wanted.
 async fn keep_for(
     context: &Context,
     wanted: &StreamConfig,
     found: StreamConfig,
-) -> Result<(), Unready> {
-    let StreamConfig { max_age, duplicate_window, .. } = *wanted;
+) -> Result<Duration, Unready> {
+    let max_age = longer(wanted.max_age, found.max_age);
+    let duplicate_window = wanted.duplicate_window.max(found.duplicate_window);
     if (found.max_age, found.duplicate_window) == (max_age, duplicate_window) {
-        return Ok(());
+        return Ok(max_age);
     }
     let was = found.max_age;
     let changed = StreamConfig { max_age, duplicate_window, ..found };
     match context.update_stream(changed).await {
         Ok(_) => {
-            tracing::info!(stream = wanted.name, ?was, is = ?max_age, "a log keeps events for another time");
-            Ok(())
+            tracing::info!(stream = wanted.name, ?was, is = ?max_age, "a log keeps events for longer");
+            Ok(max_age)
         }
         Err(error) => Err(Unready::Later(format!("max_age cannot be changed: {error}"))),
     }
+}
+
+/// The longer of two ages; a stream whose age is zero keeps its entries for ever.
+pub(super) fn longer(one: Duration, other: Duration) -> Duration {
+    if one.is_zero() || other.is_zero() { Duration::ZERO } else { one.max(other) }
 }
 
 /// What somebody has to do about servers on which a stream has no room.
@@ -186,6 +192,14 @@ mod tests {
         let mut found = some();
         found.metadata.insert("_nats.ver".into(), "2.11.11".into());
         assert_eq!(difference(&some(), &found, true), None);
+    }
+
+    #[test]
+    fn of_two_ages_the_longer_holds_and_none_is_for_ever() {
+        let age = Duration::from_secs;
+        assert_eq!(longer(age(5), age(600)), age(600));
+        assert_eq!(longer(age(600), age(5)), age(600));
+        assert_eq!(longer(age(5), age(0)), age(0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use broker_bridge::{Busy, PublishError};
 use rig::nats::{Binary, Nats as Server, old_server};
 use rig::wait::soon;
 
-use crate::support::{Gateway, config, event, room};
+use crate::support::{Gateway, Log, config, event, room};
 
 #[tokio::test]
 async fn a_server_before_2_11_is_refused_with_its_version() {
@@ -43,13 +43,20 @@ async fn a_stream_that_is_set_up_otherwise_is_refused_and_the_difference_named()
 }
 
 #[tokio::test]
-async fn streams_keep_entries_for_as_long_as_the_last_gateway_says() {
+async fn streams_keep_entries_for_as_long_as_any_gateway_has_wanted() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _told = tracing::subscriber::set_default(subscriber);
     let Some(binary) = Binary::oldest() else { return };
     let server = Server::single(&binary).await;
     let mut first = Gateway::ready(config(&server.url())).await;
     let (room, client) = (room("a"), async_nats::connect(server.url()).await.unwrap());
     let head = first.open(&room).await;
-    for age in [Duration::from_secs(5), Duration::from_secs(3600)] {
+    // No gateway takes away what others keep, in whatever order they start.
+    for (age, kept) in [(5, 600), (3600, 3600), (600, 3600)] {
+        let (age, kept) = (Duration::from_secs(age), Duration::from_secs(kept));
         let mut other = config(&server.url());
         other.log = LogRules { age, ..other.log };
         let second = Gateway::ready(other).await;
@@ -57,11 +64,13 @@ async fn streams_keep_entries_for_as_long_as_the_last_gateway_says() {
             let name = format!("barrage_h{stream:02}");
             let context = async_nats::jetstream::new(client.clone());
             let found = context.get_stream(name).await.unwrap().cached_info().config.clone();
-            let window = age.min(Duration::from_secs(20));
-            assert_eq!((found.max_age, found.duplicate_window), (age, window));
+            let window = Duration::from_secs(20);
+            assert_eq!((found.max_age, found.duplicate_window), (kept, window));
             assert!(found.metadata.contains_key("barrage-epoch"), "the numbering goes on");
         }
         second.nats.shutdown().await;
+        let warned = log.take().lines().filter(|line| line.contains("WARN")).count();
+        assert_eq!(warned, usize::from(age < kept), "a word for whoever wants it shorter");
     }
     // Whoever runs already is not disturbed.
     first.store(&room, 1).await;

@@ -1,6 +1,7 @@
 //! A gateway's broker on a server of the rig, and a hand on the server's streams.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex};
 
 use async_nats::jetstream::{self, stream};
 use broker_bridge::nats::{Config, LogRules, Nats, StartError};
@@ -104,6 +105,27 @@ pub(crate) fn event(nth: u64) -> Event {
 
 fn numbers(events: &[Event]) -> Vec<u64> {
     events.iter().map(|event| event.ts_ms).collect()
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// All that was logged since this was asked last.
+    pub(crate) fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Somebody with all rights on the server.

@@ -47,8 +47,8 @@ async fn the_documented_permissions_are_enough_and_mutual_tls_works() {
             },
             ..config(&server.url())
         };
-        // The second one wants the logs to be kept for another time.
-        let log = LogRules { age: Duration::from_secs(300), ..config().log };
+        // The second one wants the logs to be kept for longer.
+        let log = LogRules { age: Duration::from_secs(900), ..config().log };
         let mut one = Gateway::ready(config()).await;
         let mut two = Gateway::ready(Config { log, ..config() }).await;
         let room = room("直播间");

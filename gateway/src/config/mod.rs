@@ -101,8 +101,9 @@ documented! {
         /// How long the events of a room are kept for those who come back or come late. Default: 10
         /// minutes, longer than a phone is in a tunnel. Shorter makes such clients start over with
         /// the newest events; longer costs memory, about 500 bytes per event, up to 256 MiB for all
-        /// rooms together. With NATS it costs the servers' disks: the logs there are told to keep
-        /// events for so long, by the gateway that starts last.
+        /// rooms together. With NATS it costs the servers' disks: the logs there keep
+        /// events for the longest time that any gateway was started with; shorten it with
+        /// `nats stream edit --max-age`.
         pub age: Duration,
     }
 }

@@ -81,14 +81,15 @@ documented! {
 
 impl Default for NatsRules {
     fn default() -> Self {
+        let log = nats::LogRules::default();
         Self {
             urls: Vec::new(),
             more_clusters: Vec::new(),
             namespace: Name("barrage".to_owned()),
             replicas: Replicas(None),
             connections: 2,
-            room_entries: 16_384,
-            stream_bytes: 256 * 1024 * 1024,
+            room_entries: log.room_entries_max,
+            stream_bytes: log.stream_bytes_max,
             credentials_file: None,
             nkey_file: None,
             token: None,
