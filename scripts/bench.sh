@@ -14,7 +14,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-STEPS=(build bare peers memory storm idle acks large small nats bytes allocations codec locks)
+STEPS=(build bare peers memory storm idle acks large small nats across bytes allocations codec locks)
 TOOL=target/release/barrage-loadtest
 MINUTE=60
 
@@ -105,16 +105,26 @@ step_small() {
         --settle-s 7 --for 20
 }
 
-# The fabric on NATS, where a nats-server is at hand (`scripts/test.sh setup`).
+# The fabric on NATS, where a nats-server is at hand (`scripts/test.sh setup`): what it costs.
 step_nats() {
-    local number
+    on_nats nats broker-bridge nats_budget
+}
+
+# The same: from a client of one gateway to a client of another.
+step_across() {
+    on_nats across gateway across
+}
+
+# Runs an example three times: its step, its package, its name.
+on_nats() {
+    local step=$1 package=$2 example=$3 number
     compgen -G 'target/tools/nats/*/bin/nats-server' >/dev/null || [[ -n ${BARRAGE_NATS_SERVERS-} ]] ||
-        { echo "nats: not without a nats-server in target/tools (make setup)"; return 0; }
-    run nats build $((15 * MINUTE)) \
-        cargo build --release --locked -p broker-bridge --example nats_budget --features testing
+        { echo "$step: not without a nats-server in target/tools (make setup)"; return 0; }
+    run "$step" build $((15 * MINUTE)) \
+        cargo build --release --locked -p "$package" --example "$example"
     for number in 1 2 3; do
-        run nats "$number" $((4 * MINUTE)) target/release/examples/nats_budget
-        grep '^{' "$out/nats.$number.log" >"$out/nats.$number.json" || failed=1
+        run "$step" "$number" $((4 * MINUTE)) "target/release/examples/$example"
+        grep '^{' "$out/$step.$number.log" >"$out/$step.$number.json" || failed=1
     done
 }
 

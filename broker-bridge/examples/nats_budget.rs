@@ -1,5 +1,4 @@
-//! What the fabric on NATS costs: idle rooms on one gateway, one hot room on ten, and the way of
-//! an event from one gateway to another.
+//! What the fabric on NATS costs: idle rooms on one gateway, and one hot room on ten.
 //!
 //! `cargo run --release -p broker-bridge --example nats_budget`, with a nats-server that the tests
 //! find too (`scripts/test.sh setup`). Prints its figures, in the last line as JSON; fails if one
@@ -29,13 +28,6 @@ const HOT_FOR: Duration = Duration::from_secs(20);
 const SERVER_CORES_MAX: f64 = 0.1;
 const GATEWAY_CORES_MAX: f64 = 0.05;
 
-/// Rooms with a viewer on the other gateway, and what is said in all of them together.
-const ACROSS_ROOMS: usize = 200;
-const ACROSS_PER_S: usize = 5_000;
-const ACROSS_FOR: Duration = Duration::from_secs(20);
-const ACROSS_P50_MS_MAX: f64 = 1.5;
-const ACROSS_P99_MS_MAX: f64 = 15.0;
-
 type Gateway = (Nats, Arc<dyn Broker>, Deliveries);
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,7 +37,6 @@ async fn main() {
     let mut figures = Figures::default();
     idle_rooms(&binary, &mut figures).await;
     hot_room(&binary, &mut figures).await;
-    across(&binary, &mut figures).await;
     println!("{}", figures.json());
     assert!(figures.over.is_empty(), "over budget: {:?}", figures.over);
 }
@@ -125,54 +116,6 @@ async fn hot_room(binary: &Binary, figures: &mut Figures) {
     figures.put("hot_room_server_cores", server_cores, "cores", SERVER_CORES_MAX);
     figures.put("hot_room_gateway_cores", gateway_cores, "cores", GATEWAY_CORES_MAX);
     figures.put("hot_room_ack_p99_ms", at(0.99) as f64, "ms", f64::INFINITY);
-}
-
-/// One gateway is told events at even times, and another has viewers of all rooms: from the time
-/// at which each was to be published to its delivery.
-async fn across(binary: &Binary, figures: &mut Figures) {
-    let server = Server::single(binary).await;
-    let (said, sayer, mut told) = gateway(&server).await;
-    let (heard, hearer, mut deliveries) = gateway(&server).await;
-    open(&*hearer, &mut deliveries, ACROSS_ROOMS).await;
-    let draining = tokio::spawn(async move { while told.rooms.recv().await.is_some() {} });
-    let count = ACROSS_PER_S * ACROSS_FOR.as_secs() as usize;
-    let began = Instant::now();
-    let due = move |nth: usize| Duration::from_secs(1) * nth as u32 / ACROSS_PER_S as u32;
-    let saying = tokio::spawn(async move {
-        let mut acks = Vec::new();
-        for nth in 0..count {
-            tokio::time::sleep_until((began + due(nth)).into()).await;
-            acks.push(sayer.publish(&room(nth % ACROSS_ROOMS), event(0, nth)).unwrap());
-        }
-        for ack in acks {
-            assert!(ack.await.unwrap().stored);
-        }
-        sayer
-    });
-    let mut delays = Vec::with_capacity(count);
-    while delays.len() < count {
-        let next = timeout(Duration::from_secs(30), deliveries.rooms.recv()).await;
-        let (_, delivery) = next.expect("events that come").unwrap();
-        let now = began.elapsed();
-        if let RoomDelivery::Entry { entry, .. } = delivery {
-            // An event's time is its number.
-            delays.extend(entry.events.iter().map(|event| now - due(event.ts_ms as usize)));
-        }
-    }
-    let _sayer = saying.await.unwrap();
-    delays.sort_unstable();
-    let at = |share: f64| delays[(delays.len() as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!(
-        "{ACROSS_PER_S} events/s over {ACROSS_ROOMS} rooms, from one gateway to another: \
-         p50 {:.2} ms, p99 {:.2} ms",
-        at(0.5),
-        at(0.99)
-    );
-    figures.put("across_p50_ms", at(0.5), "ms", ACROSS_P50_MS_MAX);
-    figures.put("across_p99_ms", at(0.99), "ms", ACROSS_P99_MS_MAX);
-    said.shutdown().await;
-    heard.shutdown().await;
-    draining.abort();
 }
 
 /// Publishes this gateway's share, and takes what all publish: events, entries, delays of acks.

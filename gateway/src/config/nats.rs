@@ -107,7 +107,7 @@ impl NatsRules {
     ///
     /// # Errors
     /// The namespace is none.
-    pub(crate) fn for_broker(&self, history: &HistoryRules) -> Result<nats::Config, SubjectError> {
+    pub fn for_broker(&self, history: &HistoryRules) -> Result<nats::Config, SubjectError> {
         let text = |secret: &Secret| nats::Secret(secret.expose().to_owned());
         let login = match (&self.credentials_file, &self.nkey_file, &self.token, &self.user) {
             (Some(file), ..) => nats::Login::Credentials(file.clone()),
