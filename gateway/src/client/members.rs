@@ -4,17 +4,45 @@
 //! Members that were served stay in front of those that were not, so nobody is served twice or
 //! passed over. Nobody is seated while a flush is under way.
 
-use protocol::cursor::Seq;
+use protocol::cursor::{Bookmark, Seq};
 
 use crate::client::Form;
 
-/// A member: the slot it sits in, the form in which it wants batches, and the last entry of the
-/// room that it was told. 16 bytes: a flush walks over all of them.
+/// A member: the slot it sits in, the form in which it wants batches, and the place in the room
+/// up to which it was told. 16 bytes: a flush walks over all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) slot: u32,
     pub(crate) form: Form,
-    pub(crate) told: Seq,
+    /// How many paid events are still to come, modulo 2¹⁶: slots of nothing but such events move
+    /// no entry, and leave fewer.
+    held: u16,
+    entry: Seq,
+}
+
+const _: () = assert!(size_of::<Member>() == 16);
+
+impl Member {
+    /// A member that was told up to there.
+    pub(crate) fn at(told: Bookmark, slot: u32, form: Form) -> Self {
+        Self { slot, form, held: told.held() as u16, entry: told.at.seq }
+    }
+
+    /// Whether it was told up to there, and no further.
+    pub(crate) fn stands_at(&self, place: Bookmark) -> bool {
+        self.entry == place.at.seq && self.held == place.held() as u16
+    }
+
+    /// It is told up to there.
+    pub(crate) fn goes_to(&mut self, place: Bookmark) {
+        *self = Self::at(place, self.slot, self.form);
+    }
+
+    /// Whether it was not told all up to there.
+    pub(crate) fn is_behind(&self, place: Bookmark) -> bool {
+        let is_owed = self.entry == place.at.seq && self.held > place.held() as u16;
+        self.entry < place.at.seq || is_owed
+    }
 }
 
 /// The members of one room on one shard.
@@ -81,13 +109,17 @@ impl Members {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use protocol::cursor::{Cursor, Epoch};
     use std::collections::HashMap;
+
+    fn member(slot: u32) -> Member {
+        let told = Cursor { epoch: Epoch::random([7; 8]), seq: 0 };
+        Member::at(told.into(), slot, Form::Plain)
+    }
 
     fn seated(count: u32) -> (Members, HashMap<u32, usize>) {
         let mut members = Members::default();
-        let positions = (0..count)
-            .map(|slot| (slot, members.seat(Member { slot, form: Form::Plain, told: 0 })))
-            .collect();
+        let positions = (0..count).map(|slot| (slot, members.seat(member(slot)))).collect();
         (members, positions)
     }
 

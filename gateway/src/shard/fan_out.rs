@@ -51,10 +51,10 @@ impl Shard {
         for member in seats.members.serve(WRITES_PER_TURN) {
             let Some(client) = self.clients.seated(member.slot) else { continue };
             let Some(variant) = variant_for(member, &shard_frame.variants) else {
-                tally.unmatched += u64::from(member.told < shard_frame.variants[0].cursor.at.seq);
+                tally.unmatched += u64::from(member.is_behind(shard_frame.variants[0].cursor));
                 continue;
             };
-            member.told = variant.cursor.at.seq;
+            member.goes_to(variant.cursor);
             let form = member.form;
             let Some(frame) = &variant.forms[form as usize] else {
                 tally.unmatched += 1;
@@ -96,7 +96,7 @@ impl Shard {
 
 /// The variant that goes on where the member's last one ended; `None` if it has all of it.
 fn variant_for<'a>(member: &Member, variants: &'a [FrameVariant]) -> Option<&'a FrameVariant> {
-    variants.iter().find(|variant| variant.prev.at.seq == member.told)
+    variants.iter().find(|variant| member.stands_at(variant.prev))
 }
 
 /// What one turn of a flush did, recorded once per turn instead of once per frame.

@@ -97,8 +97,9 @@ fn variant_at(variants: &[FrameVariant], at: Bookmark) -> Option<&FrameVariant> 
     variants.iter().find(|variant| is_at(variant.prev, at))
 }
 
+/// A frame of nothing but held events moves no entry, only what is still to come.
 fn is_at(one: Bookmark, other: Bookmark) -> bool {
-    one.at.seq == other.at.seq
+    (one.at.seq, one.held()) == (other.at.seq, other.held())
 }
 
 #[cfg(test)]

@@ -76,8 +76,7 @@ impl Shard {
             // A client that left, or joined anew, before the answer came has no such seat.
             let Some(seat) = client.seats.iter_mut().find(is_it) else { continue };
             let Some(seats) = self.rooms.get(room) else { continue };
-            let member =
-                Member { slot: join.address.slot, form: join.seat.form, told: answer.head.at.seq };
+            let member = Member::at(answer.head, join.address.slot, join.seat.form);
             seats.expected -= 1;
             seat.position = Some(seats.members.seat(member) as u32);
             match join.seat.form {

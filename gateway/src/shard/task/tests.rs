@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use protocol::close::CloseReason;
-use protocol::cursor::{Bookmark, Cursor, Epoch};
+use protocol::cursor::{Bookmark, Cursor, Epoch, Owed};
 use protocol::frame;
 use protocol::ids::{Address, BootId, RoomId, UserId};
 use socket2::SockRef;
@@ -114,8 +114,24 @@ impl Stage {
     }
 
     fn answer_with(&mut self, room: &str, head: u64, seats: &[(&Peer, u16)], tail: AnswerTail) {
+        self.answer_from(room, cursor(head), seats, tail);
+    }
+
+    /// The same where paid events are still to come.
+    fn answer_at(&mut self, room: &str, head: Bookmark, seats: &[(&Peer, u16)]) {
+        let tail = AnswerTail::Copied(format!("\"at\":{}}}", head.at.seq).into());
+        self.answer_from(room, head, seats, tail);
+    }
+
+    fn answer_from(
+        &mut self,
+        room: &str,
+        head: Bookmark,
+        seats: &[(&Peer, u16)],
+        tail: AnswerTail,
+    ) {
         let joins = seats.iter().map(|(peer, number)| join(peer, *number)).collect();
-        let answer = ShardAnswer { room: room_id(room), joins, head: cursor(head), tail };
+        let answer = ShardAnswer { room: room_id(room), joins, head, tail };
         self.shard.room(RoomCommand::Answer(answer), self.now);
     }
 

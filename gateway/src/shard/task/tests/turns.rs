@@ -1,5 +1,7 @@
 //! Rooms take turns, and a flush is a walk in which others may leave.
 
+use serde_json::json;
+
 use super::*;
 
 /// More members than one turn serves.
@@ -143,6 +145,41 @@ async fn who_is_seated_while_frames_wait_is_told_what_came_after() {
     assert_eq!(last.text().await, "large:0-1");
     is_told_a_gap(last, 1, 3).await;
     assert_eq!(last.text().await, "large:3-5");
+    assert_eq!(stage.metric("barrage_unmatched_total"), 0);
+}
+
+/// A frame of nothing but held events moves no cursor, only what is still to come at it.
+#[tokio::test]
+async fn who_is_seated_between_frames_of_held_events_is_told_only_what_came_after() {
+    let owing = |count| Bookmark { owed: Some(Owed { oldest: 1, count }), ..cursor(1) };
+    let (mut stage, mut peers) = crowded().await;
+    let paced = |stage: &mut Stage, variants: &[(Bookmark, Bookmark)]| {
+        let variants = variants.iter().map(|(prev, cursor)| FrameVariant {
+            prev: *prev,
+            cursor: *cursor,
+            count: prev.held().saturating_sub(cursor.held()),
+            ..variant("large", 1, 1, 0)
+        });
+        let frame = ShardFrame { room: room_id("large"), variants: variants.collect() };
+        stage.shard.room(RoomCommand::Frame(frame), stage.now);
+    };
+    paced(&mut stage, &[(cursor(0), owing(9))]);
+    stage.shard.work(stage.now);
+    paced(&mut stage, &[(owing(9), owing(7))]);
+    let mut late = stage.attach("ben").await;
+    stage.expect(&late, "large", 1);
+    stage.answer_at("large", owing(7), &[(&late, 1)]);
+    stage.wait_until(1);
+    paced(&mut stage, &[(owing(7), owing(4))]);
+    stage.work();
+    assert_eq!(stage.metric("barrage_overtaken_frames_total"), 1);
+    assert_eq!(late.text().await, joined(1));
+    assert_eq!(late.text().await, "large:1-1", "no gap");
+    assert_eq!(peers[0].text().await, "large:1-1");
+    let gap: serde_json::Value = serde_json::from_str(&peers[0].text().await).unwrap();
+    let (from, to) = (owing(9).to_string(), owing(7).to_string());
+    assert_eq!((&gap["from"], &gap["to"], &gap["count"]), (&json!(from), &json!(to), &json!(2)));
+    assert_eq!(peers[0].text().await, "large:1-1");
     assert_eq!(stage.metric("barrage_unmatched_total"), 0);
 }
 
