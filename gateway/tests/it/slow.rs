@@ -22,6 +22,9 @@ const EVENT_BYTES: usize = 4 * 1024;
 /// Events per tick of the flood: 80 KiB, more than kernels keep for a slow client.
 const EVENTS_PER_TICK: usize = 20;
 
+/// Nobody is closed for being stuck for as long as this: on a busy machine a flood may take long.
+const FOR_LONG_S: u32 = 600;
+
 /// Publishes large events for some ticks; returns how many.
 async fn flood(api: &Api, ticks: usize) -> usize {
     for _ in 0..ticks {
@@ -58,6 +61,7 @@ async fn a_client_that_does_not_read_for_a_while_is_told_its_gap_and_delays_nobo
     let gateway = TestGateway::with(|config| {
         config.shards = 1;
         config.hub.room.budget = Budget::UNLIMITED;
+        config.timing.stuck_s = FOR_LONG_S;
     })
     .await;
     let mut slow = sleeper(&gateway).await;
@@ -173,6 +177,7 @@ async fn a_slow_client_in_many_rooms_is_told_the_gap_of_each() {
     let gateway = TestGateway::with(|config| {
         config.shards = 1;
         config.hub.room.budget = Budget::UNLIMITED;
+        config.timing.stuck_s = FOR_LONG_S;
     })
     .await;
     let mut slow = RawClient::dial(gateway.public, "", Some(RECEIVE_BUFFER)).await;
@@ -215,6 +220,7 @@ async fn a_slow_client_is_told_no_gap_for_a_room_without_events() {
     let gateway = TestGateway::with(|config| {
         config.shards = 1;
         config.hub.room.budget = Budget::UNLIMITED;
+        config.timing.stuck_s = FOR_LONG_S;
     })
     .await;
     let mut slow = sleeper(&gateway).await;

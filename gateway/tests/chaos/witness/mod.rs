@@ -49,10 +49,12 @@ impl Witness {
         }
     }
 
-    /// Everything, the logs at least up to these numbers.
-    pub(crate) async fn truth(self, upto: [Seq; 2]) -> Truth {
+    /// Everything that has happened until now, and at least up to these numbers.
+    pub(crate) async fn truth(self, world: &World, upto: [Seq; 2]) -> Truth {
         match self {
-            Self::Embedded(steady) => Truth { logs: steady.logs(upto).await, live: HashSet::new() },
+            Self::Embedded(steady) => {
+                Truth { logs: steady.logs(world, upto).await, live: HashSet::new() }
+            }
             Self::Nats(follower, ears) => Truth { logs: follower.logs().await, live: ears.heard() },
         }
     }

@@ -60,9 +60,11 @@ impl Steady {
         heads
     }
 
-    /// The logs, at least up to these numbers.
-    pub(super) async fn logs(self, upto: [u64; 2]) -> [Log; 2] {
-        self.reaches(upto).await;
+    /// The logs to their ends, and at least up to these numbers.
+    pub(super) async fn logs(self, world: &World, upto: [u64; 2]) -> [Log; 2] {
+        // What was acked last has perhaps come to nobody yet: its slot is open.
+        let heads = self.heads(world).await;
+        self.reaches([0, 1].map(|room| heads[room].max(upto[room]))).await;
         self.stop.send_replace(true);
         let viewer = self.viewer.await.unwrap();
         viewer.accounts.map(|account| {
