@@ -71,7 +71,10 @@ export class EventSocket {
       // The gateway's refusal and a lost connection have the same name here.
       if (event.data !== undefined) {
         this.#drop(room);
-        this.#hear(JSON.stringify({ ...JSON.parse(event.data), id }));
+        const error = JSON.parse(event.data);
+        this.#hear(JSON.stringify(joined ? error : { ...error, id }));
+        // The end of the stream is the end of the stay.
+        if (joined) this.#hear(JSON.stringify({ type: 'left', room }));
       } else if (!joined && source.readyState === REFUSED) {
         this.#drop(room);
         this.#refuse(id, 'the room cannot be watched', TRY_AGAIN_MS);

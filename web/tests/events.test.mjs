@@ -139,3 +139,18 @@ test('whoever had a WebSocket once, or wants no events, keeps trying', async () 
   }
   assert.deepEqual([once.sockets.length, never.sockets.length, sources.length], [5, 5, 0]);
 });
+
+test('a room that ends while it is watched is told and left', async () => {
+  const { client, sources, source, room, roomLog, of } = await fallen();
+  source().joined();
+  source().event('error', { room: 'demo', code: 'no_such_room', message: 'it is no more' });
+  await settled();
+  assert.equal(sources[0].closed, true);
+  assert.equal(room.joined, false);
+  assert.deepEqual(roomLog.slice(1).map(([type, { code }]) => [type, code]), [['error', 'no_such_room'], ['error', 'not_joined']]);
+  const other = client.join('other');
+  await settled();
+  source().joined({ room: 'other' });
+  assert.equal(other.joined, true);
+  assert.equal(of('status').at(-1).state, 'online');
+});

@@ -79,6 +79,11 @@ impl Members {
         }
     }
 
+    /// The slot of the last member.
+    pub(crate) fn last(&self) -> Option<u32> {
+        self.list.last().map(|member| member.slot)
+    }
+
     /// The next members to serve, at most `count`; empty when all have been served.
     pub(crate) fn serve(&mut self, count: usize) -> &mut [Member] {
         let from = self.served;

@@ -29,6 +29,14 @@ impl Hub {
         }
     }
 
+    /// Puts out whoever sits in a room on these shards.
+    pub(super) async fn dismiss(&self, id: &RoomId, shards: Vec<u16>, refusal: Refusal) {
+        for shard in shards {
+            let (room, refusal) = (id.clone(), refusal.clone());
+            self.shards[usize::from(shard)].room(RoomCommand::Dismiss { room, refusal }).await;
+        }
+    }
+
     pub(super) async fn answer(&mut self, id: &RoomId, answer: Answer) {
         let outcome = match answer.recovered {
             None => JoinOutcome::Fresh,

@@ -7,6 +7,7 @@ use broker_bridge::{Broker, Busy, RoomDelivery};
 use protocol::cursor::Cursor;
 use protocol::deflate::Deflater;
 use protocol::ids::RoomId;
+use protocol::refusal::Code;
 use slab::Slab;
 use tokio::sync::oneshot;
 
@@ -138,11 +139,7 @@ impl Hub {
 
     async fn apply(&mut self, wake: Wake, now: Now, effects: &mut Vec<Effect>) {
         match wake {
-            Wake::Command(HubCommand::Join { room, join }) => match self.known.admit(&room) {
-                Ok(()) => self.join(room, join, now),
-                Err(refusal) => self.refuse(&room, vec![join], refusal).await,
-            },
-            Wake::Command(command) => self.command(command, now),
+            Wake::Command(command) => self.command(command, now, effects).await,
             Wake::Delivery(id, delivery) => {
                 // A delivery for a room that was given up is late, and harmless.
                 let Some(room) = self.rooms.find(&id) else { return };
@@ -154,9 +151,12 @@ impl Hub {
         }
     }
 
-    fn command(&mut self, command: HubCommand, now: Now) {
+    async fn command(&mut self, command: HubCommand, now: Now, effects: &mut Vec<Effect>) {
         match command {
-            HubCommand::Join { room, join } => self.join(room, join, now),
+            HubCommand::Join { room, join } => match self.known.admit(&room) {
+                Ok(()) => self.join(room, join, now),
+                Err(refusal) => self.refuse(&room, vec![join], refusal).await,
+            },
             HubCommand::Leave { room, address, seat } => {
                 let Some(room) = self.rooms.find(&room) else { return };
                 self.rooms[room].leave(address, seat, now);
@@ -175,12 +175,21 @@ impl Hub {
                 self.rooms[room].ask(Question { ticket, events });
                 self.rooms.reschedule(room, now);
             }
-            HubCommand::Set { room: id } => {
-                let Some(room) = self.rooms.find(&id) else { return };
-                self.rooms[room].set(self.known.of(&id), now);
-                self.rooms.reschedule(room, now);
-            }
+            HubCommand::Set { room } => self.set(&room, now, effects).await,
         }
+    }
+
+    /// A room has other settings, or is no more.
+    async fn set(&mut self, id: &RoomId, now: Now, effects: &mut Vec<Effect>) {
+        let Some(room) = self.rooms.find(id) else { return };
+        self.rooms[room].set(self.known.of(id), now);
+        if let Err(refusal) = self.known.admit(id)
+            && refusal.code == Code::NoSuchRoom
+        {
+            self.rooms[room].close(&refusal, now, effects);
+            self.carry_out(room, now, effects).await;
+        }
+        self.rooms.reschedule(room, now);
     }
 
     fn join(&mut self, room: RoomId, join: Join, now: Now) {
@@ -277,6 +286,7 @@ impl Hub {
         match effect {
             Effect::Answer(answer) => self.answer(id, answer).await,
             Effect::Refuse { joins, refusal } => self.refuse(id, joins, refusal).await,
+            Effect::Dismiss { shards, refusal } => self.dismiss(id, shards, refusal).await,
             Effect::Frame(frame) => self.send_frame(id, frame).await,
             Effect::Fetch(cursor) => {
                 if self.broker.fetch(id, cursor) == Err(Busy) {

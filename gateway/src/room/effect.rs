@@ -52,6 +52,8 @@ pub(crate) enum Effect {
     Answer(Answer),
     /// Tell these clients that they are not.
     Refuse { joins: Vec<Join>, refusal: Refusal },
+    /// Put out everybody who sits on these shards.
+    Dismiss { shards: Vec<u16>, refusal: Refusal },
     /// Send a frame to the shards.
     Frame(RoomFrame),
     /// Ask the broker for the entries after a cursor.

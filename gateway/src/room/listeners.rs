@@ -48,6 +48,11 @@ impl Listeners {
         seated
     }
 
+    /// Nobody is seated any more.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.shards.len());
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.seated.is_empty()
     }

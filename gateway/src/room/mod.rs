@@ -26,6 +26,7 @@ use broker_bridge::RoomDelivery;
 use protocol::cursor::Cursor;
 use protocol::ids::{Address, RoomId};
 use protocol::limits::HISTORY_EVENTS_MAX;
+use protocol::refusal::Refusal;
 use protocol::select::Budget;
 use protocol::to_client::State;
 
@@ -171,6 +172,24 @@ impl Room {
                 joins.retain(|join| !is_them(join));
             }
             waiting.fetching.retain(|fetching| !fetching.joins.is_empty());
+        }
+        self.note_if_empty(now);
+    }
+
+    /// The room is no more: whoever waits is refused, and whoever is in it is put out.
+    pub(crate) fn close(&mut self, refusal: &Refusal, now: Now, out: &mut Vec<Effect>) {
+        let Waiting { joins, fetching, .. } = &mut self.waiting;
+        let fetching = fetching.drain(..).flat_map(|fetching| fetching.joins);
+        let joins: Vec<_> = joins.drain(..).chain(fetching).collect();
+        if !joins.is_empty() {
+            out.push(Effect::Refuse { joins, refusal: refusal.clone() });
+        }
+        let shards: Vec<_> = self.listeners.shards().collect();
+        if !shards.is_empty() {
+            out.push(Effect::Dismiss { shards, refusal: refusal.clone() });
+            self.listeners.clear();
+            self.tally.all_left();
+            self.note_state(now);
         }
         self.note_if_empty(now);
     }

@@ -58,6 +58,10 @@ impl Tally {
         self.here.online = self.here.online.saturating_sub(1);
     }
 
+    pub(crate) fn all_left(&mut self) {
+        self.here.online = 0;
+    }
+
     pub(crate) fn liked(&mut self, likes: u32) {
         self.here.likes += u64::from(likes);
     }

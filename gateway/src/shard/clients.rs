@@ -111,6 +111,15 @@ impl Clients {
         self.slab.get_mut(slot as usize)
     }
 
+    /// The address of the client in a slot, and its seat in a room of which it is a member.
+    pub(crate) fn seat_in(&self, slot: u32, room: u32) -> Option<(Address, Seat)> {
+        let client = self.slab.get(slot as usize)?;
+        let is_it = |seat: &&SeatAt| seat.room == room && seat.position.is_some();
+        let seat = client.seats.iter().find(is_it)?.seat;
+        let (boot, shard, generation) = (self.boot, self.shard, client.generation);
+        Some((Address { boot, shard, slot, generation }, seat))
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Client)> {
         self.slab.iter_mut().map(|(slot, client)| (slot as u32, client))
     }

@@ -21,6 +21,9 @@ impl Shard {
                 let overtaken = self.rooms.queue_frame(frame, now.mono);
                 self.metrics.overtaken_frames.inc_by(overtaken as u64);
             }
+            RoomCommand::Dismiss { room, refusal } => {
+                self.rooms.queue(&room, Job::Dismiss(refusal));
+            }
             RoomCommand::Refuse { room, joins, refusal } => {
                 joins.iter().for_each(|join| self.refuse(&room, join, &refusal, now));
             }
@@ -38,6 +41,10 @@ impl Shard {
             Job::Flush { frame, since } => {
                 let done = self.flush(room, &frame, now);
                 (!done).then_some(Job::Flush { frame, since })
+            }
+            Job::Dismiss(refusal) => {
+                let done = self.dismiss(room, &refusal, now);
+                (!done).then_some(Job::Dismiss(refusal))
             }
         };
         self.rooms.end_turn(room, unfinished);

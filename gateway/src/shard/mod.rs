@@ -86,6 +86,8 @@ pub(crate) enum RoomCommand {
     Refuse { room: RoomId, joins: Vec<Join>, refusal: Refusal },
     /// A frame for the members of the room.
     Frame(ShardFrame),
+    /// The room is over for all who are in it now.
+    Dismiss { room: RoomId, refusal: Refusal },
 }
 
 /// One `joined` for clients of one shard.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 use protocol::ids::RoomId;
+use protocol::refusal::Refusal;
 use slab::Slab;
 
 use crate::client::members::Members;
@@ -27,6 +28,8 @@ pub(crate) enum Job {
         frame: ShardFrame,
         since: Duration,
     },
+    /// Everybody is put out, and told why.
+    Dismiss(Refusal),
 }
 
 /// A room on this shard.
@@ -45,7 +48,7 @@ impl RoomSeats {
         let begun = usize::from(self.members.is_being_served());
         self.jobs.iter().enumerate().skip(begun).filter_map(|(at, job)| match job {
             Job::Flush { frame, since } => Some((at, frame, *since)),
-            Job::Seat(_) => None,
+            Job::Seat(_) | Job::Dismiss(_) => None,
         })
     }
 

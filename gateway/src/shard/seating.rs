@@ -13,7 +13,7 @@ use crate::client::{Form, Seat};
 use crate::now::Now;
 use crate::room::effect::Join;
 use crate::shard::clients::SeatAt;
-use crate::shard::task::Shard;
+use crate::shard::task::{Shard, WRITES_PER_TURN};
 use crate::shard::{AnswerTail, ShardAnswer};
 
 impl Shard {
@@ -53,6 +53,31 @@ impl Shard {
 
     pub(super) fn refuse(&mut self, room: &RoomId, join: &Join, refusal: &Refusal, now: Now) {
         self.unseat(join.address, room, join.seat);
+        self.tell_refused(room, join, refusal, now);
+    }
+
+    /// Puts some of a room's members out, and tells them why; returns whether all are out. Those
+    /// who are still expected are their hub's to answer.
+    pub(super) fn dismiss(&mut self, number: u32, refusal: &Refusal, now: Now) -> bool {
+        for _ in 0..WRITES_PER_TURN {
+            let Some(seats) = self.rooms.get(number) else { return true };
+            let (room, member) = (seats.id.clone(), seats.members.last());
+            let seated = member.and_then(|slot| self.clients.seat_in(slot, number));
+            let Some((address, seat)) = seated else { return true };
+            self.unseat(address, &room, seat);
+            self.metrics.refused(refusal.code);
+            let join = Join { address, seat, id: None, since: None, history: 0 };
+            self.tell_refused(&room, &join, refusal, now);
+            if seat.form != Form::EventStream {
+                let left = frame::text(&ServerMessage::Left { id: None, room: &room }.render());
+                self.send(address, &left, now);
+            }
+        }
+        false
+    }
+
+    /// Tells a client why a seat is not its own, or is not any more.
+    fn tell_refused(&mut self, room: &RoomId, join: &Join, refusal: &Refusal, now: Now) {
         if let Some(client) = self.clients.get(join.address) {
             client.sink.refuse(room.clone(), join.seat);
         }

@@ -18,6 +18,7 @@ mod churn;
 mod cluster;
 mod config;
 mod conformance;
+mod created;
 mod danmaku;
 mod directed;
 mod directed_nats;

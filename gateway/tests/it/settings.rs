@@ -11,14 +11,13 @@ use crate::support::client::{Dial, TestClient};
 use crate::support::events;
 use crate::support::fabric::TestBus;
 use crate::support::gateway::{TICK_MS, TestGateway};
-use crate::support::http::{Answer, request};
+use crate::support::http::request;
 use crate::support::memory::Memory;
-use crate::support::stream::{Ask, EventClient};
 use crate::support::until;
 
 const ROOM: &str = "demo";
 
-async fn put(gateway: &TestGateway, settings: Value) -> Value {
+pub(crate) async fn put(gateway: &TestGateway, settings: Value) -> Value {
     put_in(gateway, ROOM, settings).await
 }
 
@@ -28,7 +27,7 @@ async fn put_in(gateway: &TestGateway, room: &str, settings: Value) -> Value {
     answer.json()
 }
 
-async fn shown(gateway: &TestGateway) -> Value {
+pub(crate) async fn shown(gateway: &TestGateway) -> Value {
     shown_of(gateway, ROOM).await
 }
 
@@ -157,49 +156,6 @@ async fn a_change_through_one_gateway_is_in_force_on_the_others() {
     }
 }
 
-fn created_only(config: &mut Config) {
-    config.hub.created_only = true;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_rooms_are_created_first_there_are_no_others() {
-    let gateway = TestGateway::with(created_only).await;
-    let mut ann = gateway.client().await;
-    let join = json!({ "type": "join", "room": ROOM });
-    let refused = ann.ask_in_vain(join.clone(), "no_such_room").await;
-    assert_eq!((&refused["room"], refused.get("retry_after_ms")), (&json!(ROOM), None));
-    let event = events::chat(ROOM, "喂").to_string();
-    let publish = async || -> Answer {
-        gateway.api.post(&format!("/v1/rooms/{ROOM}/events"), event.as_bytes()).await
-    };
-    publish().await.assert_refused(404, "no_such_room");
-    let like = json!({ "kind": "like", "body": { "count": 9 } }).to_string();
-    let path = format!("/v1/rooms/{ROOM}/events");
-    gateway.api.post(&path, like.as_bytes()).await.assert_refused(404, "no_such_room");
-    for path in [format!("/v1/rooms/{ROOM}"), format!("/v1/rooms/{ROOM}/history")] {
-        gateway.api.get(&path).await.assert_refused(404, "no_such_room");
-    }
-    let mut stream = EventClient::open(gateway.public, ROOM, Ask::default()).await;
-    stream.ends().await;
-    assert_eq!(stream.memory.first("error").unwrap()["code"], "no_such_room");
-    assert_eq!(gateway.metric("barrage_rooms", "").await, 0.0);
-
-    put(&gateway, json!({})).await;
-    ann.join(ROOM).await;
-    assert_eq!(publish().await.status, 200);
-    ann.hears(ROOM, "喂").await;
-    ann.publish(ROOM, "在").await;
-    // A room that is gone lets nobody say anything any more.
-    assert_eq!(gateway.api.delete_settings(ROOM).await.status, 200);
-    publish().await.assert_refused(404, "no_such_room");
-    let say = json!({ "type": "publish", "room": ROOM, "body": { "text": "还在" } });
-    ann.ask_in_vain(say, "no_such_room").await;
-    let like = json!({ "type": "publish", "room": ROOM, "kind": "like", "body": { "count": 1 } });
-    ann.ask_in_vain(like, "no_such_room").await;
-    gateway.client().await.ask_in_vain(join, "no_such_room").await;
-    gateway.end().await;
-}
-
 /// What is said in an ephemeral room is heard by those who are there, and by nobody later.
 async fn an_ephemeral_room_forgets(one: &TestGateway, two: &TestGateway) {
     const ROOM: &str = "momentary";
@@ -275,10 +231,15 @@ async fn a_room_shows_as_much_of_its_past_as_it_says() {
 
 /// A gateway on real servers, ready or not.
 fn on_servers(nats: &Nats) -> TestGateway {
+    on_servers_with(nats, |_| {})
+}
+
+pub(crate) fn on_servers_with(nats: &Nats, change: impl FnOnce(&mut Config)) -> TestGateway {
     let urls = nats.url();
     TestGateway::begin(Fabric::Nats, |config| {
         config.nats.urls = urls.split(',').map(|url| url.parse().unwrap()).collect();
         config.nats.stream_bytes = 16 * 1024 * 1024;
+        change(config);
     })
 }
 

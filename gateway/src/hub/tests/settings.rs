@@ -62,3 +62,30 @@ async fn a_room_that_must_be_created_first_takes_nobody_in_until_it_is() {
     stage.join("demo", 0).await;
     stage.answer(0).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_is_deleted_puts_out_who_is_in_it_and_refuses_who_waits() {
+    let bus = Bus::start(BusConfig::default());
+    let (broker, deliveries) = bus.node(BootId::random([1; 8]));
+    let mut stage = Stage::with(broker, deliveries, HubRules { created_only: true, ..rules() });
+    put(&stage, "demo", Some("{}")).await;
+    stage.pass(1).await;
+    stage.join("demo", 0).await;
+    stage.answer(0).await;
+    // It waits until joins have been collected.
+    stage.join("demo", 2).await;
+    put(&stage, "demo", None).await;
+    let RoomCommand::Refuse { joins, refusal, .. } = stage.next(0).await else {
+        panic!("there is no such room any more")
+    };
+    assert_eq!((joins, refusal.code), (vec![join(2)], Code::NoSuchRoom));
+    let RoomCommand::Dismiss { room, refusal } = stage.next(0).await else { panic!("it is over") };
+    assert_eq!((room, refusal.code), (room_id("demo"), Code::NoSuchRoom));
+    stage.silence(1, Duration::from_secs(1)).await;
+    put(&stage, "demo", Some("{}")).await;
+    stage.pass(1).await;
+    stage.join("demo", 4).await;
+    let AnswerTail::Copied(tail) = stage.answer(0).await.tail else { panic!("it is small") };
+    let tail = String::from_utf8(tail.to_vec()).unwrap();
+    assert!(tail.contains("\"online\":1"), "nobody else is in: {tail}");
+}

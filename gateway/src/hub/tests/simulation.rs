@@ -180,6 +180,7 @@ impl Simulation {
                     }
                 }
             }
+            RoomCommand::Dismiss { .. } => panic!("no room is deleted"),
             RoomCommand::Frame(frame) => {
                 for (number, viewer) in self.viewers.iter_mut().enumerate() {
                     if viewer.at == Place::Seated(node) && number % SHARDS == shard {

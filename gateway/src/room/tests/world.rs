@@ -269,6 +269,7 @@ impl World {
                 Effect::Fetch(after) => self.fetches.push(after.seq),
                 Effect::Report(_) | Effect::Closed { .. } | Effect::Repeats(_) => {}
                 Effect::Info(..) | Effect::NoInfo(_) => panic!("nobody has asked"),
+                Effect::Dismiss { .. } => panic!("the room goes on"),
             }
         }
     }

@@ -273,3 +273,61 @@ async fn viewers_of_event_streams_share_the_bytes_of_an_answer() {
     assert!(told[0].ends_with(b"{\"type\":\"joined\",\"at\":7}\n\n"), "{:?}", told[0]);
     assert_eq!((told[0].as_ptr(), &told[0]), (told[1].as_ptr(), &told[1]), "one copy for both");
 }
+
+const GONE: Refusal = Refusal::new(Code::NoSuchRoom, "it is no more");
+
+impl Stage {
+    fn dismiss(&mut self, room: &str) {
+        let (room, refusal) = (room_id(room), GONE);
+        self.shard.room(RoomCommand::Dismiss { room, refusal }, self.now);
+    }
+}
+
+#[tokio::test]
+async fn a_room_that_is_over_puts_out_who_was_answered_before_and_nobody_else() {
+    let mut stage = Stage::new();
+    let (mut ann, mut bob) = (stage.attach("ann").await, stage.attach("bob").await);
+    stage.expect(&ann, "a", 1);
+    stage.expect(&bob, "a", 1);
+    stage.answer("a", 0, &[(&ann, 1)]);
+    stage.frame("a", &[(0, 1)]);
+    stage.dismiss("a");
+    // The room was created anew meanwhile.
+    stage.answer("a", 1, &[(&bob, 1)]);
+    stage.frame("a", &[(1, 2)]);
+    stage.work();
+    let told = [
+        joined(0),
+        "a:0-1".to_owned(),
+        r#"{"type":"error","code":"no_such_room","message":"it is no more","room":"a"}"#.to_owned(),
+        r#"{"type":"left","room":"a"}"#.to_owned(),
+    ];
+    for expected in told {
+        assert_eq!(ann.text().await, expected);
+    }
+    assert_eq!(stage.sent(&mut ann).await, []);
+    assert_eq!((bob.text().await, bob.text().await), (joined(1), "a:1-2".to_owned()));
+    let refused: Vec<_> = ann.socket.take_refused().collect();
+    assert_eq!(refused, [(room_id("a"), seat(1))], "its reader gives the seat up");
+    assert_eq!(stage.metric("barrage_refusals_total{code=\"no_such_room\"}"), 1);
+}
+
+#[tokio::test]
+async fn a_large_room_is_emptied_in_turns_and_then_forgotten() {
+    let mut stage = Stage::new();
+    let mut peers = Vec::new();
+    for _ in 0..WRITES_PER_TURN + 2 {
+        let mut peer = stage.attach("ann").await;
+        stage.seat(&mut peer, "a", 0).await;
+        peers.push(peer);
+    }
+    stage.dismiss("a");
+    stage.shard.work(stage.now);
+    assert_eq!(stage.shard.rooms.jobs(), 1, "others have their turn");
+    stage.work();
+    assert_eq!(stage.shard.rooms.find(&room_id("a")), None);
+    for peer in &mut peers {
+        assert!(peer.text().await.contains("no_such_room"));
+        assert_eq!(peer.text().await, r#"{"type":"left","room":"a"}"#);
+    }
+}
