@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use protocol::cursor::Seq;
 use protocol::ids::EventId;
 
 use crate::crowd::ROOMS;
@@ -164,13 +163,4 @@ fn away(phase: &Phase) -> String {
     let Some(quantiles) = phase.away_quantiles() else { return "-".to_owned() };
     let quantiles = quantiles.map(|away| format!("{:.2}", away.as_secs_f64()));
     format!("{} s (p50/p95/max)", quantiles.join("/"))
-}
-
-/// The furthest that anybody has come, by room.
-pub(crate) fn ends(viewers: &[Viewer]) -> [Seq; 2] {
-    let end = |room: usize| {
-        let ends = viewers.iter().filter_map(|viewer| viewer.accounts[room].cursor());
-        ends.map(|cursor| cursor.seq).max().unwrap_or(0)
-    };
-    [end(0), end(1)]
 }

@@ -52,7 +52,7 @@ pub(crate) async fn run(plan: &Plan) -> bool {
     outcome.behind("the end", crowd.reaches(witness.heads(&world).await).await);
     stop.send_replace(true);
     let viewers = crowd.leave().await;
-    let truth = witness.truth(&world, report::ends(&viewers)).await;
+    let truth = witness.truth(&world).await;
     outcome.judge(&viewers, truth, &tally);
     outcome.end(plan, began.elapsed())
 }

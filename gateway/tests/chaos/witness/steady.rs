@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use protocol::cursor::Seq;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rig::http;
 use rig::wait::{PATIENCE, until};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -46,25 +48,22 @@ impl Steady {
         until("the witness", look).await;
     }
 
-    /// The numbers of the last entries of the rooms.
-    pub(super) async fn heads(&self, world: &World) -> [u64; 2] {
+    /// The numbers of the last entries of the rooms, as the hub knows them.
+    pub(super) async fn heads(&self, world: &World) -> [Seq; 2] {
         let mut heads = [0; 2];
         for (head, room) in heads.iter_mut().zip(ROOMS) {
-            let path = format!("GET /v1/rooms/{room}");
-            let (to, key) = (world.gateways[0].admin(), "Authorization: Bearer dev\r\n");
-            let answer = http::ask(to, &path, key, b"", PATIENCE).await.expect("the room's head");
-            let info = answer.json().unwrap();
-            let cursor = info["cursor"].as_str().and_then(|cursor| cursor.split_once(':'));
-            *head = cursor.unwrap().1.parse().unwrap();
+            *head = head_of(&past(world, room).await);
         }
         heads
     }
 
-    /// The logs to their ends, and at least up to these numbers.
-    pub(super) async fn logs(self, world: &World, upto: [u64; 2]) -> [Log; 2] {
-        // What was acked last has perhaps come to nobody yet: its slot is open.
-        let heads = self.heads(world).await;
-        self.reaches([0, 1].map(|room| heads[room].max(upto[room]))).await;
+    /// The logs, to the end. Nobody publishes any more.
+    pub(super) async fn logs(self, world: &World) -> [Log; 2] {
+        let mut ends = [0; 2];
+        for (end, room) in ends.iter_mut().zip(ROOMS) {
+            *end = end_of(world, room).await;
+        }
+        self.reaches(ends).await;
         self.stop.send_replace(true);
         let viewer = self.viewer.await.unwrap();
         viewer.accounts.map(|account| {
@@ -79,4 +78,35 @@ impl Steady {
             log
         })
     }
+}
+
+/// The number of a room's last entry. What was acked is in the log, but the hub may have to hear
+/// of it yet: it has heard of all once it has heard of one that was published behind the others.
+async fn end_of(world: &World, room: &str) -> Seq {
+    let body = json!({ "body": { "text": "完" } }).to_string();
+    let published = ask(world, &format!("POST /v1/rooms/{room}/events"), &body).await;
+    let last = &published["event"]["id"];
+    assert!(last.is_string(), "{published}");
+    let heard = || async {
+        let past = past(world, room).await;
+        (past["events"][0]["id"] == *last).then(|| head_of(&past))
+    };
+    until("the hub hears of the last event", heard).await
+}
+
+/// A room's last event and its cursor.
+async fn past(world: &World, room: &str) -> Value {
+    ask(world, &format!("GET /v1/rooms/{room}/history?limit=1"), "").await
+}
+
+fn head_of(past: &Value) -> Seq {
+    let cursor = past["cursor"].as_str().and_then(|cursor| cursor.split_once(':'));
+    cursor.expect("a cursor").1.parse().unwrap()
+}
+
+async fn ask(world: &World, what: &str, body: &str) -> Value {
+    let headers = "Authorization: Bearer dev\r\nContent-Type: application/json\r\n";
+    let to = world.gateways[0].admin();
+    let answer = http::ask(to, what, headers, body.as_bytes(), PATIENCE).await;
+    answer.expect("an answer").json().unwrap()
 }
