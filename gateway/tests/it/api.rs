@@ -230,7 +230,8 @@ async fn a_room_tells_how_it_is_also_when_nobody_is_in_it() {
     });
     assert_eq!(info, expected);
     // What nobody has heard is in the log all the same.
-    gateway.api.publish("没有人", events::chat("没有人", "喂")).await;
+    let event = gateway.api.publish("没有人", events::chat("没有人", "喂")).await;
+    gateway.shows("没有人", &event).await;
     assert_eq!(gateway.api.history("没有人", 9).await["events"][0]["body"]["text"], "喂");
     gateway.end().await;
 }

@@ -314,7 +314,8 @@ async fn a_viewer_who_missed_too_much_starts_over_with_the_newest() {
     let since = bob.memory.account(ROOM).cursor.text();
     bob.close().await;
     for _ in 0..3 {
-        one.api.publish_all(&events::chats(ROOM, 400)).await;
+        let said = one.api.publish_all(&events::chats(ROOM, 400)).await;
+        one.shows(ROOM, &said[399]).await;
     }
     let mut clients = [one.client().await, two.client().await];
     for client in &mut clients {

@@ -9,6 +9,7 @@
 pub mod account;
 pub mod authority;
 pub mod http;
+pub mod lag;
 pub mod nats;
 pub mod port;
 pub mod process;

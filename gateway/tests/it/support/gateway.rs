@@ -80,6 +80,16 @@ impl TestGateway {
         TestClient::dial(self.public, dial).await
     }
 
+    /// Waits until an event that was acked is the newest that its room shows. An ack says that the
+    /// log has it; the room is told of it a moment later.
+    pub(crate) async fn shows(&self, room: &str, event: &Value) {
+        let look = || async {
+            let newest = self.api.history(room, 1).await;
+            (newest["events"][0]["id"] == event["id"]).then_some(())
+        };
+        until(&format!("{event} in `{room}`"), look).await;
+    }
+
     /// The sum of a metric over all labels that hold the given text.
     pub(crate) async fn metric(&self, name: &str, labels: &str) -> f64 {
         metric(self.admin, name, labels).await
