@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod faulty;
 pub mod nats;
 mod nodes;
+mod queues;
 mod stats;
 
 use std::future::Future;
@@ -30,6 +31,7 @@ use protocol::ids::{Address, BootId, RoomId, UserId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::nodes::{Identity, Load, Node, NodeState, Status};
+pub use self::queues::Queue;
 pub use self::stats::Stats;
 
 /// The fabric as one gateway sees it.
@@ -98,7 +100,8 @@ pub trait Broker: Send + Sync + 'static {
     /// [`Busy`] if the command queue is full; the caller tries again later.
     fn unsubscribe(&self, room: &RoomId) -> Result<(), Busy>;
 
-    /// Asks for the entries of a subscribed room after a cursor.
+    /// Asks for the entries of a subscribed room after a cursor. Answered in time or not at all:
+    /// a log that is asked too much does not answer everybody.
     ///
     /// # Errors
     /// [`Busy`] if the command queue is full.
@@ -128,6 +131,9 @@ pub trait Broker: Send + Sync + 'static {
 
     /// The nodes that are there, as far as is known here, this one included; in no order.
     fn nodes(&self) -> Vec<Node>;
+
+    /// How many wait in each queue between this node and the log now: for metrics.
+    fn queues(&self) -> Vec<(Queue, usize)>;
 }
 
 /// The settings of a room, in bytes: a page of JSON.

@@ -1,6 +1,6 @@
 //! What a broker counts of its own work, for the gateway's metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// What one broker has counted from its start, and what waits in it now.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub struct Stats {
     holes: AtomicU64,
     retries: AtomicU64,
     waiting: AtomicU64,
+    lookups: AtomicUsize,
+    overflows: AtomicU64,
 }
 
 impl Stats {
@@ -22,7 +24,8 @@ impl Stats {
         self.published.load(Ordering::Relaxed)
     }
 
-    /// Verbs that were answered with [`Busy`](crate::Busy).
+    /// Verbs that were answered with [`Busy`](crate::Busy), and fetches that a log which is asked
+    /// too much was not bothered with.
     pub fn busy(&self) -> u64 {
         self.busy.load(Ordering::Relaxed)
     }
@@ -60,6 +63,24 @@ impl Stats {
     /// Events that wait for their log now, sent or not.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Times that messages of the servers were dropped, since their subscription was full.
+    pub fn overflows(&self) -> u64 {
+        self.overflows.load(Ordering::Relaxed)
+    }
+
+    /// Questions to the logs that wait for their turn now.
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_lookups(&self, questions: usize) {
+        self.lookups.store(questions, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_overflow(&self) {
+        self.overflows.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_retries(&self, batches: u64) {

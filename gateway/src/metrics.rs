@@ -7,7 +7,7 @@ mod broker;
 mod labels;
 mod register;
 
-use prometheus::{Encoder, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Encoder, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use protocol::event::Class;
 use protocol::refusal::Code;
 
@@ -54,6 +54,9 @@ pub(crate) struct Metrics {
     pub(crate) unmatched: IntCounter,
     pub(crate) pings: IntCounter,
     queue_full: Counters,
+    waiting: IntGaugeVec,
+    /// Publishes whose acks are awaited.
+    pub(crate) acks: IntGauge,
     http: Counters,
     config_reloads: Counters,
     certificate_reloads: Counters,
@@ -80,7 +83,15 @@ impl Metrics {
         let classes = || ("class", Class::ALL.into_iter().map(Class::text));
         let codes = ("code", Code::ALL.iter().map(|code| code.text()));
         let faults = ("fault", TokenFault::ALL.into_iter().map(TokenFault::text));
+        let waiting = gauges(
+            r,
+            "barrage_queue_waiting",
+            "Entries that wait in the queues of a kind, at the moment",
+            "queue",
+        )?;
         Ok(Self {
+            acks: waiting.with_label_values(&["acks"]),
+            waiting,
             connections: gauge(r, "barrage_connections", "WebSocket connections held now")?,
             connections_total: counter(r, "barrage_connections_total", "Connections accepted")?,
             closes: counters(
@@ -234,6 +245,16 @@ impl Metrics {
                     "barrage_broker_retries_total",
                     "Batches that were sent to a log once more, since it had not acked them",
                 )?,
+                refused: counter(
+                    r,
+                    "barrage_broker_refused_total",
+                    "What a queue of the broker did not take: it was full, or the servers were away",
+                )?,
+                overflows: counter(
+                    r,
+                    "barrage_broker_overflows_total",
+                    "Times that messages of the servers were dropped, since nobody took them in time",
+                )?,
                 waiting: gauge(
                     r,
                     "barrage_broker_waiting_events",
@@ -313,6 +334,12 @@ impl Metrics {
 
     pub(crate) fn queue_full(&self, queue: Queue) {
         self.queue_full.of(queue.text()).inc();
+    }
+
+    /// How many wait in the queues of a kind.
+    pub(crate) fn waiting(&self, queue: &str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.waiting.with_label_values(&[queue]).set(count);
     }
 
     pub(crate) fn reloaded(&self, outcome: Reload) {

@@ -46,6 +46,7 @@ use self::registry::Registry;
 use self::rooms::Rooms;
 use self::settings::{Clerk, SettingsVerb};
 use self::switchboard::{Sending, Switchboard};
+use crate::queues::{Gauges, Queue};
 use crate::stats::Stats;
 use crate::{Broker, Deliveries, Directed, Identity, RoomDelivery, SettingsDelivery, Status};
 
@@ -149,6 +150,13 @@ impl Bus {
         let (direct_deliveries, direct) = mpsc::channel(DIRECT_MAX);
         let (settings_verbs, clerk_verbs) = mpsc::channel(SETTINGS_MAX);
         let (settings_deliveries, settings) = mpsc::channel(SETTINGS_MAX);
+        let gauges = Gauges::default()
+            .channel(Queue::Rooms, &verbs)
+            .channel(Queue::Payloads, &sendings)
+            .channel(Queue::Settings, &settings_verbs)
+            .channel(Queue::RoomDeliveries, &rooms_deliveries)
+            .channel(Queue::PayloadDeliveries, &direct_deliveries)
+            .channel(Queue::SettingsDeliveries, &settings_deliveries);
         let (alive, is_alive) = watch::channel(());
         // The first of its queue: what is kept already is told first.
         let _ = settings_verbs.try_send(SettingsVerb::Begin);
@@ -184,6 +192,7 @@ impl Bus {
             settings: settings_verbs,
             registration: self.registry.register(boot, identity),
             stats,
+            gauges,
             _alive: alive,
         };
         // What is in this process is always there: nobody will ever change this.

@@ -13,6 +13,7 @@ use super::bus::{Lane, RoomVerb, Verb};
 use super::registry::Registration;
 use super::settings::SettingsVerb;
 use super::switchboard::Sending;
+use crate::queues::{Gauges, Queue};
 use crate::stats::Stats;
 use crate::{Broker, Busy, Counts, Load, PendingAck, Recipient};
 
@@ -26,6 +27,7 @@ pub(super) struct Node {
     pub(super) settings: mpsc::Sender<SettingsVerb>,
     pub(super) registration: Registration,
     pub(super) stats: Arc<Stats>,
+    pub(super) gauges: Gauges,
     /// Tells the tasks by its end that this handle is gone.
     pub(super) _alive: watch::Sender<()>,
 }
@@ -102,5 +104,9 @@ impl Broker for Node {
 
     fn nodes(&self) -> Vec<crate::Node> {
         self.registration.nodes()
+    }
+
+    fn queues(&self) -> Vec<(Queue, usize)> {
+        self.gauges.read()
     }
 }

@@ -28,7 +28,9 @@ pub use self::faults::{Faults, Injected};
 use self::dice::Dice;
 use self::faults::{Tally, count};
 use self::lane::{Fate, Lane};
-use crate::{Broker, Busy, Counts, Deliveries, Load, Node, PendingAck, Recipient, RoomDelivery};
+use crate::{
+    Broker, Busy, Counts, Deliveries, Load, Node, PendingAck, Queue, Recipient, RoomDelivery,
+};
 
 /// Deliveries that wait for the gateway behind the faults.
 const ROOM_DELIVERIES_MAX: usize = 1_024;
@@ -234,6 +236,10 @@ impl Broker for Faulty {
 
     fn nodes(&self) -> Vec<Node> {
         self.broker.nodes()
+    }
+
+    fn queues(&self) -> Vec<(Queue, usize)> {
+        self.broker.queues()
     }
 }
 

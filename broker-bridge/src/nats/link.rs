@@ -1,5 +1,6 @@
 //! One connection to NATS: made, watched, and moved off servers that are about to leave.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
@@ -8,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::StartError;
 use super::config::{Config, Login};
+use crate::stats::Stats;
 
 /// A link that is cut without a word is noticed after two pings without an answer.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
@@ -45,6 +47,7 @@ pub(super) struct Watcher {
     client: Client,
     events: mpsc::Receiver<Event>,
     state: watch::Sender<LinkState>,
+    stats: Arc<Stats>,
 }
 
 impl Link {
@@ -54,6 +57,7 @@ impl Link {
         servers: &[String],
         inbox: &str,
         name: String,
+        stats: &Arc<Stats>,
     ) -> Result<(Self, Watcher), StartError> {
         let (events, occurring) = mpsc::channel(EVENTS_MAX);
         let options = options(config).await?.name(&name).custom_inbox_prefix(inbox);
@@ -69,7 +73,8 @@ impl Link {
             .await
             .map_err(|error| StartError::Options(error.to_string()))?;
         let (state, states) = watch::channel(LinkState::default());
-        let watcher = Watcher { name, client: client.clone(), events: occurring, state };
+        let (client_of, stats) = (client.clone(), Arc::clone(stats));
+        let watcher = Watcher { name, client: client_of, events: occurring, state, stats };
         Ok((Self { client, state: states }, watcher))
     }
 
@@ -170,7 +175,10 @@ impl Watcher {
                 self.state.send_modify(|state| state.is_up = false);
             }
             Event::LameDuckMode => self.move_away(),
-            Event::SlowConsumer(_) => self.state.send_modify(|state| state.overflows += 1),
+            Event::SlowConsumer(_) => {
+                self.stats.count_overflow();
+                self.state.send_modify(|state| state.overflows += 1);
+            }
             Event::ServerError(error) => {
                 tracing::warn!(link = self.name, %error, "NATS refuses something");
             }

@@ -1,5 +1,7 @@
 //! All connections of a node: which one a partition uses, and how the fabric is by them.
 
+use std::sync::Arc;
+
 use protocol::ids::BootId;
 use protocol::subject::{Partition, STREAMS};
 use tokio::sync::watch;
@@ -10,6 +12,7 @@ use super::config::{CLUSTERS_MAX, Config};
 use super::ends::Ends;
 use super::link::{Link, LinkState};
 use crate::Status;
+use crate::stats::Stats;
 
 /// Which of the links to rooms a partition uses: equal shares, whole streams on one link.
 pub(super) fn link_of(partition: Partition, links: usize) -> usize {
@@ -27,6 +30,7 @@ impl Links {
     pub(super) async fn begin(
         config: &Config,
         boot: BootId,
+        stats: &Arc<Stats>,
         ends: &Ends,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, StartError> {
@@ -41,7 +45,7 @@ impl Links {
         for servers in &config.clusters {
             for nth in 0..=per_cluster {
                 let name = format!("barrage {boot} {nth}");
-                let (link, watcher) = Link::begin(config, servers, &inbox, name).await?;
+                let (link, watcher) = Link::begin(config, servers, &inbox, name, stats).await?;
                 tasks.spawn(ends.clone().end(watcher.run()));
                 let kind = if nth == 0 { &mut links.control } else { &mut links.rooms };
                 kind.push(link);

@@ -13,6 +13,7 @@ use super::counts::CountsVerb;
 use super::publisher::{Lane, Publication};
 use super::rooms::RoomVerb;
 use super::settings::Put;
+use crate::queues::{Gauges, Queue};
 use crate::stats::Stats;
 use crate::{Broker, Busy, Counts, Load, Node, PendingAck, Recipient, Status};
 
@@ -32,6 +33,7 @@ pub(super) struct Handle {
     pub(super) nodes: watch::Receiver<Vec<Node>>,
     pub(super) status: watch::Receiver<Status>,
     pub(super) stats: Arc<Stats>,
+    pub(super) gauges: Gauges,
 }
 
 impl Handle {
@@ -121,5 +123,9 @@ impl Broker for Handle {
 
     fn nodes(&self) -> Vec<Node> {
         self.nodes.borrow().clone()
+    }
+
+    fn queues(&self) -> Vec<(Queue, usize)> {
+        self.gauges.read()
     }
 }

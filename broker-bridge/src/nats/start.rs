@@ -18,6 +18,7 @@ use super::publisher::{self, Outlet};
 use super::registry::Register;
 use super::rooms::{Ground, Rooms};
 use super::{Nats, StartError, settings};
+use crate::queues::{Gauges, Queue};
 use crate::stats::Stats;
 use crate::{Broker, Deliveries, Identity, Load, Status};
 
@@ -41,7 +42,7 @@ pub(super) async fn start(
     let (load, loads) = watch::channel(Load::default());
     let (refusal, refused) = watch::channel(None);
     let ends = Ends { stopped, handle: loads.clone(), refused: refused.clone() };
-    let links = Links::begin(&config, boot, &ends, &mut tasks).await?;
+    let links = Links::begin(&config, boot, &stats, &ends, &mut tasks).await?;
 
     let (publications, publications_queue) = mpsc::channel(VERBS_MAX);
     let (room_verbs, room_queue) = mpsc::channel(VERBS_MAX);
@@ -52,6 +53,17 @@ pub(super) async fn start(
     let (direct_deliveries, direct) = mpsc::channel(DIRECT_MAX);
     let (settings_deliveries, settings) = mpsc::channel(SETTINGS_MAX);
     let (gone, gone_queue) = mpsc::channel(GONE_MAX);
+    let looked_up = Arc::clone(&stats);
+    let gauges = Gauges::default()
+        .channel(Queue::Publications, &publications)
+        .channel(Queue::Rooms, &room_verbs)
+        .channel(Queue::Counts, &counts)
+        .channel(Queue::Payloads, &sendings)
+        .channel(Queue::Settings, &puts)
+        .with(Queue::Lookups, move || looked_up.lookups())
+        .channel(Queue::RoomDeliveries, &room_deliveries)
+        .channel(Queue::PayloadDeliveries, &direct_deliveries)
+        .channel(Queue::SettingsDeliveries, &settings_deliveries);
     let (ready, is_ready) = watch::channel(false);
     let (has_log, log) = watch::channel(true);
     let (statuses, status) = watch::channel(Status { reachable: false, log: false });
@@ -129,6 +141,7 @@ pub(super) async fn start(
         nodes: known,
         status: status.clone(),
         stats: Arc::clone(&stats),
+        gauges,
     };
     let nats = Nats { stats, refused, stop, tasks };
     Ok((nats, Arc::new(handle), Deliveries { rooms, direct, settings, status }))

@@ -8,6 +8,7 @@
 )]
 
 mod clusters;
+mod flood;
 mod holes;
 mod jwt;
 mod lame_duck;

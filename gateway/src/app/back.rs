@@ -17,6 +17,7 @@ use crate::http::admin::{self, Admin};
 use crate::http::api::Api;
 use crate::http::api::keys::ApiKeys;
 use crate::http::listen;
+use crate::http::queues::Queues;
 use crate::http::tls::Tls;
 use crate::hub::{Hub, HubInbox};
 use crate::keys::Refresher;
@@ -81,8 +82,14 @@ impl Node {
             clock: self.clock,
             metrics: Arc::clone(&self.metrics),
         };
+        let queues = Queues {
+            broker: Arc::clone(&self.broker),
+            hubs: self.hubs.clone(),
+            shards: Arc::clone(&self.shards),
+        };
         let metrics = Arc::clone(&self.metrics);
-        let routes = admin::routes(Admin { metrics, health, clock: self.clock, stats }, api);
+        let admin_side = Admin { metrics, health, clock: self.clock, stats, queues };
+        let routes = admin::routes(admin_side, api);
         let ended = reached(self.phases.clone(), Phase::Ended);
         tokio::select! {
             served = axum::serve(listen::into_tokio(admin)?, routes).into_future() => served?,

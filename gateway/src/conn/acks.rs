@@ -65,6 +65,7 @@ pub(crate) async fn run(
             Some((ack, outcome)) = awaited.next() => {
                 let taken = clock.now().mono.saturating_sub(ack.since);
                 metrics.ack_seconds.observe(taken.as_secs_f64());
+                metrics.acks.dec();
                 let frame = frame::text(&told(&ack, outcome, &metrics));
                 shard.control(Control::Answer { address: ack.address, frame }).await;
             }

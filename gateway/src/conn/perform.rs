@@ -31,6 +31,7 @@ impl Conn {
                         let (address, since) = (self.address, now.mono);
                         let ack =
                             AwaitedAck { address, room, class, id, event: json, pending, since };
+                        context.metrics.acks.inc();
                         // The task of the acks ends after all connections.
                         let _ = context.acks.send(ack).await;
                     }

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::health::{Health, Stage};
 use crate::http::api::{self, Api, Route};
 use crate::http::openapi;
+use crate::http::queues::Queues;
 use crate::metrics::Metrics;
 use crate::now::Clock;
 
@@ -24,6 +25,7 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     /// What the broker counts of its own work.
     pub(crate) stats: Option<Arc<Stats>>,
+    pub(crate) queues: Queues,
 }
 
 /// Every route of the admin port that asks for no key, as the OpenAPI document has them.
@@ -49,6 +51,7 @@ pub(crate) fn routes(admin: Admin, api: Api) -> Router {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+    admin.queues.show(&admin.metrics);
     admin.metrics.broker.show(admin.health.broker(), admin.stats.as_deref());
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], admin.metrics.render()).into_response()
 }

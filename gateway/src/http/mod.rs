@@ -10,6 +10,7 @@ mod held;
 pub(crate) mod listen;
 mod openapi;
 pub(crate) mod pages;
+pub(crate) mod queues;
 pub(crate) mod refusals;
 pub(crate) mod serve;
 pub(crate) mod tls;

@@ -100,11 +100,24 @@ impl Hubs {
         let _ = self.of(&room).deliveries.send((room, delivery)).await;
     }
 
+    /// How many commands, and how many deliveries, wait over all hubs.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let count = |(commands, deliveries), hub: &HubHandle| {
+            (commands + waiting(&hub.commands), deliveries + waiting(&hub.deliveries))
+        };
+        self.0.iter().fold((0, 0), count)
+    }
+
     fn of(&self, room: &RoomId) -> &HubHandle {
         // The upper half of the hash: the lower bits choose the tick's phase.
         let upper = (room.stable_hash() >> 32) as usize;
         &self.0[upper % self.0.len()]
     }
+}
+
+/// How many wait in a queue.
+fn waiting<T>(queue: &mpsc::Sender<T>) -> usize {
+    queue.max_capacity() - queue.capacity()
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub(crate) struct BrokerMetrics {
     pub(super) lost: IntCounter,
     pub(super) holes: IntCounter,
     pub(super) retries: IntCounter,
+    pub(super) refused: IntCounter,
+    pub(super) overflows: IntCounter,
     pub(super) waiting: IntGauge,
 }
 
@@ -30,6 +32,8 @@ impl BrokerMetrics {
             (&self.lost, stats.lost()),
             (&self.holes, stats.holes()),
             (&self.retries, stats.retries()),
+            (&self.refused, stats.busy()),
+            (&self.overflows, stats.overflows()),
         ];
         self.waiting.set(i64::try_from(stats.waiting()).unwrap_or(i64::MAX));
         for (counter, count) in counted {

@@ -173,6 +173,12 @@ impl ShardHandle {
         address.await.ok()
     }
 
+    /// How many commands of connections, and how many of hubs, wait.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let Self { control, rooms } = self;
+        (control.max_capacity() - control.capacity(), rooms.max_capacity() - rooms.capacity())
+    }
+
     /// Hands over what a hub has for this shard; waits while the queue is full, which a shard
     /// empties in every turn.
     pub(crate) async fn room(&self, command: RoomCommand) {

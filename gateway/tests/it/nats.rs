@@ -162,20 +162,30 @@ async fn what_waits_for_its_log_and_is_sent_to_it_again_is_counted() {
     let Some(binary) = Binary::newest() else { return };
     let mut nats = Nats::single(&binary).await;
     let gateway = gateway(&nats, "one").await;
-    let _viewer = gateway.viewer(ROOM).await;
+    let mut viewer = gateway.viewer(ROOM).await;
     gateway.until_metric("barrage_broker_waiting_events", "", |events| events == 0.0).await;
+    for queue in ["acks", "hub_commands", "hub_deliveries", "shard_control", "shard_rooms"] {
+        gateway.until_metric("barrage_queue_waiting", queue, |entries| entries == 0.0).await;
+    }
     assert_eq!(gateway.metric("barrage_broker_retries_total", "").await, 0.0);
     nats.node(0).pause();
     let (path, event) = (format!("/v1/rooms/{ROOM}/events"), json!({ "body": { "text": "在吗" } }));
     let event = event.to_string();
     let publish = gateway.api.post(&path, event.as_bytes());
+    let said = json!({ "type": "publish", "room": ROOM, "body": { "text": "也在" } });
+    viewer.command(said).await;
     let watch = async {
-        gateway.until_metric("barrage_broker_waiting_events", "", |events| events == 1.0).await;
+        gateway.until_metric("barrage_broker_waiting_events", "", |events| events == 2.0).await;
+        gateway.until_metric("barrage_queue_waiting", "acks", |acks| acks == 1.0).await;
         gateway.until_metric("barrage_broker_retries_total", "", |batches| batches >= 1.0).await;
     };
     tokio::join!(publish, watch);
     nats.node(0).resume();
     gateway.until_metric("barrage_broker_waiting_events", "", |events| events == 0.0).await;
+    gateway.until_metric("barrage_queue_waiting", "acks", |acks| acks == 0.0).await;
+    for quiet in ["barrage_broker_refused_total", "barrage_broker_overflows_total"] {
+        assert_eq!(gateway.metric(quiet, "").await, 0.0, "{quiet}");
+    }
     gateway.end().await;
 }
 

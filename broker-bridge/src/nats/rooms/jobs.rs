@@ -143,7 +143,10 @@ impl Rooms {
     /// Takes the answer to a job.
     pub(super) fn finish(&mut self, done: Done) {
         match done {
-            Done::Again(job) => self.queued.push_back(job),
+            Done::Again(job) => {
+                self.fetches += usize::from(matches!(job, Job::Fetch { .. }));
+                self.queued.push_back(job);
+            }
             Done::Opened { job, found } => match found {
                 Ok((standing, lasts)) => self.place(job, standing, lasts),
                 Err(error) => self.retry(job, &error),

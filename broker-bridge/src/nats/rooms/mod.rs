@@ -45,6 +45,8 @@ const AUDIT_EVERY_MAX: Duration = Duration::from_secs(30);
 const HOLE_MAX: Duration = Duration::from_secs(2);
 /// The same while the stream does not answer at all: longer than it takes to choose a leader.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// Fetches that wait. The other questions are at most as many as rooms are open.
+const FETCHES_MAX: usize = 4_096;
 /// Between two attempts at the same thing.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(50);
@@ -83,6 +85,8 @@ pub(super) struct Rooms {
     running: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Jobs that wait for their turn.
     queued: VecDeque<Job>,
+    /// How many of them are fetches.
+    fetches: usize,
     /// How far each stream was compared with the rooms.
     audited: [Seq; STREAMS as usize],
     links: Vec<LinkState>,
@@ -100,6 +104,7 @@ impl Rooms {
             subscriptions: SelectAll::new(),
             running: FuturesUnordered::new(),
             queued: VecDeque::new(),
+            fetches: 0,
             audited: [0; STREAMS as usize],
             links,
             out: Vec::new(),
@@ -134,6 +139,7 @@ impl Rooms {
                 _ = tick.tick() => self.tick(),
             }
             self.start_jobs();
+            self.ground.stats.set_lookups(self.queued.len());
             self.hand_out().await;
         }
     }
@@ -197,9 +203,15 @@ impl Rooms {
             self.out.push((id, RoomDelivery::Fetched { after, entries: Some(Vec::new()) }));
         } else {
             // Single flight: who asks for the same is told the same, but from here on.
+            let is_first = !room.asked.iter().any(|asked| asked.after == after);
+            if is_first && self.fetches >= FETCHES_MAX {
+                // Whoever waits for it gives up in a while, and may try again.
+                return self.ground.stats.count_busy();
+            }
             let upto = room.entry();
             room.asked.push(room::Asked { after, upto, since: Vec::new(), tries: 0 });
-            if room.asked.iter().filter(|asked| asked.after == after).count() == 1 {
+            if is_first {
+                self.fetches += 1;
                 self.queued.push_back(Job::Fetch { room: id, after: after.seq });
             }
         }
@@ -268,6 +280,7 @@ impl Rooms {
         while self.running.len() < JOBS_MAX
             && let Some(job) = self.queued.pop_front()
         {
+            self.fetches -= usize::from(matches!(job, Job::Fetch { .. }));
             let (link, subjects) = match &job {
                 Job::Audit { stream, .. } => {
                     let rooms = self.rooms.keys().filter(|room| stream_of(room) == *stream);

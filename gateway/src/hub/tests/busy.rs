@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use broker_bridge::faulty::{Faults, Faulty};
-use broker_bridge::{Busy, Counts, Load, Node, PendingAck, Recipient, Status};
+use broker_bridge::{Busy, Counts, Load, Node, PendingAck, Queue, Recipient, Status};
 use bytes::Bytes;
 use protocol::refusal::Code;
 use tokio::sync::{oneshot, watch};
@@ -72,6 +72,10 @@ impl Broker for Mute {
     fn announce(&self, _: Load) {}
 
     fn nodes(&self) -> Vec<Node> {
+        Vec::new()
+    }
+
+    fn queues(&self) -> Vec<(Queue, usize)> {
         Vec::new()
     }
 }
