@@ -157,7 +157,7 @@ async fn while_it_drains_danmaku_go_on() {
 
 #[tokio::test]
 async fn before_it_leaves_it_is_not_ready_and_still_takes_clients_for_a_while() {
-    const DELAY: Duration = Duration::from_secs(4);
+    const DELAY: Duration = Duration::from_secs(10);
     let gateway = TestGateway::with(|config| {
         config.drain.delay = DELAY;
         config.drain.window_s = 1;

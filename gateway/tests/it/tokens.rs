@@ -163,6 +163,12 @@ async fn a_refresh_is_for_the_same_user_and_for_good_tokens_only() {
     gateway.end().await;
 }
 
+/// What is promised within 2 s may take the gateway, its socket and this client as much longer as
+/// each of them had to wait for a core.
+fn within_2_s(lag: &Lag) -> Duration {
+    Duration::from_secs(2) + 3 * lag.worst()
+}
+
 #[tokio::test]
 async fn a_session_ends_with_its_token() {
     let gateway = closed(|config| config.shards = 1).await;
@@ -185,9 +191,7 @@ async fn a_session_ends_with_its_token() {
     for client in [&mut closed, &mut shortened] {
         assert_eq!(client.ends().await, Some(4004));
         let late = unix().checked_sub(first_ends).expect("not before its time");
-        // Told within 2 s; here the gateway, its socket and this client each wait for a core.
-        let bound = Duration::from_secs(2) + 3 * lag.worst();
-        assert!(late < bound, "{late:?} of {bound:?}");
+        assert!(late < within_2_s(&lag), "{late:?}, {lag:?}");
     }
     assert_eq!(gateway.metric("barrage_closes_total", "token_expired").await, 2.0);
     stays.assert_lives().await;
@@ -331,7 +335,8 @@ async fn event_streams_ask_for_the_same() {
     refused.assert_refused(403, "forbidden");
 
     let mut claims = claims("42", &["view"]);
-    let ends_s = now_s() + 3;
+    let lag = Lag::measure();
+    let ends_s = now_s() + 6;
     claims["exp"] = json!(ends_s);
     let query = format!("token={}", token(&claims));
     let ask = Ask { query: &query, ..Ask::default() };
@@ -340,7 +345,8 @@ async fn event_streams_ask_for_the_same() {
     stream.joined().await;
     let expired = ("barrage_closes_total", "token_expired");
     gateway.counts(expired, 1.0, soon("the end of the token", stream.ends())).await;
-    assert!((ends_s..ends_s + 2).contains(&now_s()), "{} s late", now_s() - ends_s);
+    let late_s = now_s().checked_sub(ends_s).expect("not before its time");
+    assert!(Duration::from_secs(late_s) < within_2_s(&lag), "{late_s} s late");
     gateway.end().await;
 }
 
