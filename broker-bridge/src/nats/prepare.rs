@@ -8,11 +8,12 @@ use protocol::subject::{STREAMS, StreamIndex};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::StartError;
 use super::config::Config;
 use super::link::Link;
 use super::links::Links;
+use super::settings::{self, Place};
 use super::streams::{self, Unready};
-use super::{StartError, settings};
 
 /// Between two attempts to make the streams, and how often there is a word about it.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -28,7 +29,7 @@ pub(super) struct Progress {
     /// Whether everything is there.
     pub(super) ready: watch::Sender<bool>,
     /// The bucket of rooms' settings, once it is there.
-    pub(super) store: watch::Sender<Option<Store>>,
+    pub(super) store: watch::Sender<Option<(Place, Store)>>,
     /// Why these servers will not do.
     pub(super) refusal: watch::Sender<Option<StartError>>,
 }
@@ -57,7 +58,7 @@ pub(super) async fn run(
 async fn prepare(
     links: &Links,
     config: &Config,
-    store: &watch::Sender<Option<Store>>,
+    store: &watch::Sender<Option<(Place, Store)>>,
 ) -> Result<Vec<Cluster>, StartError> {
     let mut clusters = Vec::new();
     for (number, link) in links.control.iter().enumerate() {
@@ -139,12 +140,16 @@ impl Cluster {
         }
     }
 
-    async fn bucket(&self, config: &Config) -> Store {
-        let replicas = streams::replicas(config, self.is_replicated);
+    async fn bucket(&self, config: &Config) -> (Place, Store) {
+        let place = Place {
+            context: self.context.clone(),
+            namespace: config.namespace.clone(),
+            replicas: streams::replicas(config, self.is_replicated),
+        };
         let mut attempt = 0_u32;
         loop {
-            match settings::open(&self.context, &config.namespace, replicas).await {
-                Ok(store) => return store,
+            match settings::open(&place).await {
+                Ok(store) => return (place, store),
                 Err(why) if attempt.is_multiple_of(NAG_EVERY) => {
                     tracing::warn!(why, "the bucket of settings is not there yet");
                 }

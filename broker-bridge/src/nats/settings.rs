@@ -28,12 +28,17 @@ pub(super) type Put = (RoomId, Option<Bytes>, Answer);
 /// What the gateway is told.
 pub(super) type Told = mpsc::Sender<SettingsDelivery>;
 
+/// Where the bucket is, or is to be.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) context: Context,
+    pub(super) namespace: Namespace,
+    pub(super) replicas: usize,
+}
+
 /// Opens the bucket, or makes it.
-pub(super) async fn open(
-    context: &Context,
-    namespace: &Namespace,
-    replicas: usize,
-) -> Result<Store, String> {
+pub(super) async fn open(place: &Place) -> Result<Store, String> {
+    let Place { context, namespace, replicas } = place;
     let bucket = namespace.settings_bucket();
     if let Ok(store) = context.get_key_value(&bucket).await {
         return Ok(store);
@@ -44,7 +49,7 @@ pub(super) async fn open(
         max_value_size: i32::try_from(SETTINGS_BYTES_MAX).expect("a page"),
         history: HISTORY,
         storage: StorageType::File,
-        num_replicas: replicas,
+        num_replicas: *replicas,
         ..Bucket::default()
     };
     match context.create_key_value(wanted).await {
@@ -56,17 +61,17 @@ pub(super) async fn open(
 
 /// Keeps changes and tells them, until the queue is closed.
 pub(super) async fn run(
-    mut opened: watch::Receiver<Option<Store>>,
+    mut opened: watch::Receiver<Option<(Place, Store)>>,
     puts: mpsc::Receiver<Put>,
     told: Told,
 ) {
-    let store = match opened.wait_for(Option::is_some).await {
-        Ok(store) => store.clone().expect("waited for"),
+    let (place, store) = match opened.wait_for(Option::is_some).await {
+        Ok(opened) => opened.clone().expect("waited for"),
         Err(_) => return,
     };
     tokio::select! {
         () = keep(&store, puts) => {}
-        () = watch(&store, told) => {}
+        () = watch(&place, &store, told) => {}
     }
 }
 
@@ -93,10 +98,14 @@ async fn keep(store: &Store, mut puts: mpsc::Receiver<Put>) {
     }
 }
 
-/// Watches the bucket, again and again: each watch begins with everything that is kept.
-async fn watch(store: &Store, told: Told) {
-    let mut watcher = Watcher { told, known: AHashMap::new(), is_complete: false };
+/// Watches the bucket, again and again: each watch begins with everything that is kept. A bucket
+/// that somebody deletes is made again.
+async fn watch(place: &Place, store: &Store, told: Told) {
+    let mut watcher = Watcher { told, known: AHashMap::new(), last: 0, is_complete: false };
     loop {
+        if let Err(error) = open(place).await {
+            tracing::debug!(error, "the bucket of settings is not there");
+        }
         let until = Instant::now() + RENEW_EVERY;
         if watcher.watch_until(store, until).await == Err(Gone) {
             return;
@@ -115,6 +124,8 @@ struct Watcher {
     told: Told,
     /// The last change of each room.
     known: AHashMap<RoomId, u64>,
+    /// The last change of all.
+    last: u64,
     is_complete: bool,
 }
 
@@ -124,14 +135,20 @@ impl Watcher {
             let changes = store.watch_with_history(">").await.map_err(|e| e.to_string())?;
             // Asked behind the watch: an empty bucket has nothing that it could begin with.
             let info = store.stream.get_info().await.map_err(|e| e.to_string())?;
-            Ok::<_, String>((changes, info.state.messages))
+            Ok::<_, String>((changes, info.state))
         };
         let mut changes = match opened.await {
-            Ok((changes, 0)) => {
-                self.complete().await?;
+            Ok((changes, state)) => {
+                if state.last_sequence < self.last {
+                    // Another bucket, which counts anew. What the old one held goes on being so.
+                    tracing::warn!("the bucket of settings was lost and is a new one");
+                    (self.known, self.last) = (AHashMap::new(), 0);
+                }
+                if state.messages == 0 {
+                    self.complete().await?;
+                }
                 changes
             }
-            Ok((changes, _)) => changes,
             Err(error) => {
                 tracing::debug!(error, "settings cannot be watched yet");
                 return Ok(());
@@ -166,6 +183,7 @@ impl Watcher {
             return Ok(());
         }
         self.known.insert(room.clone(), entry.revision);
+        self.last = self.last.max(entry.revision);
         let settings = match entry.operation {
             Operation::Put => Some(entry.value),
             // What was forgotten before we knew of it is no news.

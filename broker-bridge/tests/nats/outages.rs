@@ -1,6 +1,7 @@
 //! Logs and servers that are gone, and come back.
 
-use broker_bridge::{Ack, PublishError, RoomDelivery, Status};
+use broker_bridge::{Ack, PublishError, RoomDelivery, SettingsDelivery, Status};
+use protocol::ids::RoomId;
 use rig::nats::{Binary, Nats as Server};
 use rig::wait::{soon, until};
 
@@ -113,4 +114,34 @@ async fn in_a_cluster_nothing_acked_as_stored_is_missing_when_the_leader_of_a_lo
         }
     }
     assert_eq!(told, sent);
+}
+
+#[tokio::test]
+async fn a_bucket_of_settings_that_is_lost_is_made_again() {
+    let Some(binary) = Binary::newest() else { return };
+    let server = Server::single(&binary).await;
+    let mut gateway = Gateway::ready(config(&server.url())).await;
+    let (operator, room) = (Operator::at(&server.url()).await, room("a"));
+    let complete = soon("all settings", gateway.deliveries.settings.recv()).await;
+    assert_eq!(complete, Some(SettingsDelivery::Complete));
+    for settings in [r#"{"tick_ms":1}"#, r#"{"tick_ms":2}"#] {
+        put(&mut gateway, &room, settings).await;
+    }
+    operator.context.delete_key_value("barrage_rooms").await.unwrap();
+    // Its revisions begin anew, below those that are known.
+    put(&mut gateway, &room, r#"{"tick_ms":3}"#).await;
+    let mut late = Gateway::ready(config(&server.url())).await;
+    let told = soon("what is kept", late.deliveries.settings.recv()).await;
+    assert_eq!(told, Some(SettingsDelivery::Room(room, Some(r#"{"tick_ms":3}"#.into()))));
+}
+
+/// Has settings kept, and waits until they are told.
+async fn put(gateway: &mut Gateway, room: &RoomId, settings: &'static str) {
+    until("an ack", || async {
+        let pending = gateway.broker.put_settings(room, Some(settings.into())).unwrap();
+        soon("an answer", pending).await.ok()
+    })
+    .await;
+    let told = soon("the change", gateway.deliveries.settings.recv()).await;
+    assert_eq!(told, Some(SettingsDelivery::Room(room.clone(), Some(settings.into()))));
 }

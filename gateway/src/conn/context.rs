@@ -55,7 +55,17 @@ impl Context {
         first: Bytes,
     ) -> Option<Address> {
         socket.heard(self.clock.now().mono_s());
-        let sink = self.handover.leave(ClientSink::Socket(Rc::clone(socket)));
+        self.seat(ClientSink::Socket(Rc::clone(socket)), user, first).await
+    }
+
+    /// Gives a client of any kind its place.
+    pub(super) async fn seat(
+        &self,
+        sink: ClientSink,
+        user: UserId,
+        first: Bytes,
+    ) -> Option<Address> {
+        let sink = self.handover.leave(sink);
         let address = self.shard.attach(sink, user, Some(first)).await?;
         self.metrics.connections.inc();
         self.metrics.connections_total.inc();

@@ -38,12 +38,10 @@ pub(crate) async fn run(context: Rc<Context>, watching: Watching, stream: EventS
     let Watching { user, expires_s, room, since, history, pass: _pass, seated: _seated } = watching;
     let stream = Rc::new(stream);
     stream.owed().owe();
-    let sink = context.handover.leave(ClientSink::Events(Rc::clone(&stream)));
+    let sink = ClientSink::Events(Rc::clone(&stream));
     let after_ms = RETRY_MS + rand::random_range(0..RETRY_SPREAD_MS);
     let retry = event_stream::retry(after_ms);
-    let Some(address) = context.shard.attach(sink, user.id, Some(retry)).await else { return };
-    context.metrics.connections.inc();
-    context.metrics.connections_total.inc();
+    let Some(address) = context.seat(sink, user.id, retry).await else { return };
     if let Some(at_s) = expires_s {
         context.shard.control(Control::Expires { address, at_s }).await;
     }
@@ -54,6 +52,5 @@ pub(crate) async fn run(context: Rc<Context>, watching: Watching, stream: EventS
     context.hubs.command(HubCommand::Join { room: room.clone(), join }).await;
     stream.ended().await;
     context.hubs.command(HubCommand::Leave { room, address, seat }).await;
-    context.shard.control(Control::Detach(address)).await;
-    context.metrics.connections.dec();
+    context.detach(address).await;
 }

@@ -20,7 +20,7 @@ use crate::auth::Right;
 use crate::conn::events::Watching;
 use crate::conn::{self, Bearer, Caller};
 use crate::http::entry::refused_for;
-use crate::http::refusals::{METHOD, Refused, refused};
+use crate::http::refusals::{METHOD, ONCE, Refused, refused};
 use crate::http::serve::{Public, Visitor};
 use crate::metrics::TurnedAway;
 use crate::shard::{EventFrames, EventStream};
@@ -67,7 +67,7 @@ impl Public {
         let turn_away = |why| Box::new(self.turn_away(why));
         let pass = self.let_in(request.headers(), visitor).map_err(turn_away)?;
         // A connection carries one stream.
-        let pass = pass.ok_or_else(|| Box::new(refused(&METHOD)))?;
+        let pass = pass.ok_or_else(|| Box::new(refused(&ONCE)))?;
         let (seated, _) = self.context.doorman.seat(&user.id).map_err(turn_away)?;
         let (stream, frames) = EventStream::new(Rc::clone(&visitor.cut));
         let watching = Watching { user, expires_s, room, since, history, pass, seated };

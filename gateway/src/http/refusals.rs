@@ -27,6 +27,11 @@ pub(super) const NOT_FOUND: Refused =
     Refused::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here");
 pub(super) const METHOD: Refused =
     Refused::new(StatusCode::METHOD_NOT_ALLOWED, "bad_request", "only GET is answered here");
+pub(super) const ONCE: Refused = Refused::new(
+    StatusCode::BAD_REQUEST,
+    "bad_request",
+    "a connection becomes a client once: open another one",
+);
 pub(super) const MOVED: Refused =
     Refused::new(StatusCode::PERMANENT_REDIRECT, "moved", "the page is one slash further");
 

@@ -39,7 +39,7 @@ use crate::http::entry::Entry;
 use crate::http::events::{self, EventBody};
 use crate::http::held::{Hold, Holding};
 use crate::http::pages;
-use crate::http::refusals::{METHOD, MOVED, NOT_FOUND, Refused, json_response, refused};
+use crate::http::refusals::{METHOD, MOVED, NOT_FOUND, ONCE, Refused, json_response, refused};
 use crate::http::tls::Tls;
 use crate::http::turn_away;
 use crate::http::upgrade;
@@ -265,7 +265,7 @@ impl Public {
         let pass = match self.let_in(request.headers(), visitor) {
             Ok(Some(pass)) => pass,
             // A connection is upgraded once.
-            Ok(None) => return refused(&METHOD),
+            Ok(None) => return refused(&ONCE),
             Err(denied) => return self.turn_away(denied),
         };
         let mut response = Response::new(Full::default());

@@ -34,7 +34,8 @@ const ACK_MS_MAX: u64 = 1_000;
 const SILENCE_MS_MAX: u64 = 1_500;
 /// A single batch that a living log does not ack for this long goes out live.
 const FLIGHT_MS_MAX: u64 = 5_000;
-/// A room that published nothing for longer than logs are kept is forgotten, its count included.
+/// A room that published nothing for so long is forgotten. Its count begins at 0 again, which those
+/// who follow it take for a beginning.
 const IDLE_MS_MAX: u64 = 660_000;
 
 /// All that one node publishes.
