@@ -41,6 +41,7 @@ pub(crate) struct Metrics {
     pub(crate) room_settings: IntGauge,
     room_settings_faults: Counters,
     left_out: Counters,
+    pub(crate) held: IntCounter,
     pub(crate) batch_events: Histogram,
     pub(crate) slot_lag_seconds: Histogram,
     pub(crate) ack_seconds: Histogram,
@@ -147,6 +148,11 @@ impl Metrics {
                 "barrage_left_out_total",
                 "Events over a room's budget",
                 classes(),
+            )?,
+            held: counter(
+                r,
+                "barrage_held_total",
+                "Paid events that wait for the next slot of their room, counted in each that they wait for",
             )?,
             batch_events: histogram(r, "barrage_batch_events", "Events sent per slot", &EVENTS)?,
             slot_lag_seconds: histogram(

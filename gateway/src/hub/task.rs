@@ -308,10 +308,11 @@ impl Hub {
             Effect::NoInfo(ticket) => {
                 let _ = self.questions.try_remove(ticket as usize);
             }
-            Effect::Closed { sent, left_out, due_ms } => {
+            Effect::Closed { sent, left_out, held, due_ms } => {
                 let lag_ms = self.clock.now().unix_ms.saturating_sub(due_ms);
                 self.metrics.slot_lag_seconds.observe(lag_ms as f64 / 1000.0);
                 self.metrics.batch_events.observe(sent as f64);
+                self.metrics.held.inc_by(u64::from(held));
                 left_out.iter().for_each(|(class, n)| self.metrics.left_out(class, n));
             }
             Effect::Repeats(count) => self.metrics.repeats.inc_by(count as u64),

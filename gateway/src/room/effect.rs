@@ -64,8 +64,9 @@ pub(crate) enum Effect {
     Info(u64, Box<Info>),
     /// A question cannot be answered.
     NoInfo(u64),
-    /// A slot has ended, and could have been closed from `due_ms` on: for the metrics.
-    Closed { sent: usize, left_out: LeftOut, due_ms: u64 },
+    /// A slot has ended, and could have been closed from `due_ms` on; so many paid events wait for
+    /// the next one: for the metrics.
+    Closed { sent: usize, left_out: LeftOut, held: u32, due_ms: u64 },
     /// So many events had been seen before: for the metrics.
     Repeats(usize),
 }

@@ -41,8 +41,8 @@ impl Room {
         out: &mut Vec<Effect>,
     ) -> bool {
         let due_ms = closed.ended_ms + self.grace_ms;
-        let (sent, left_out) = (closed.sent.len(), left_out_of(&closed));
-        out.push(Effect::Closed { sent, left_out, due_ms });
+        let (sent, left_out, held) = (closed.sent.len(), left_out_of(&closed), closed.held);
+        out.push(Effect::Closed { sent, left_out, held, due_ms });
         let anybody = !self.listeners.is_empty();
         if anybody {
             out.push(Effect::Frame(self.frame(&closed, &heads, &state)));

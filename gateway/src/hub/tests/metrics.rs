@@ -36,6 +36,20 @@ async fn slots_are_counted_with_what_they_sent_and_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn paid_events_are_counted_for_each_slot_that_they_wait_for() {
+    let (mut stage, _bus) = Stage::on_a_bus();
+    stage.join("demo", 0).await;
+    stage.answer(0).await;
+    for n in 0..120 {
+        stage.publish("demo", Event { class: Class::Paid, ..chat(n, START_MS, 0) });
+    }
+    for (sent, held) in [(50, 70.0), (50, 90.0), (20, 90.0)] {
+        assert_eq!(numbers(&stage.frame(0).await).len(), sent);
+        assert_eq!(stage.metric("barrage_held_total"), held);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn repeats_are_counted_and_not_sent() {
     let (mut stage, _bus) = Stage::on_a_bus();
     stage.join("demo", 0).await;
