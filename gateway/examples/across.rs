@@ -162,33 +162,28 @@ async fn measure(near: &Gateway, far: FarGateway) -> Vec<Journey> {
     }
     let mut journeys = vec![Journey::default(); EVENTS];
     let mut orders = speak_at_even_times();
-    let mut left = journeys.len();
-    while left > 0 {
-        let next = async {
-            tokio::select! {
-                biased;
-                Some((nth, due)) = orders.recv() => {
-                    let text = format!(
-                        r#"{{"type":"publish","room":"{}","body":{{"text":"{nth:08} 前方高能预警，这是一条普通的弹幕"}}}}"#,
-                        room(nth % ROOMS)
-                    );
-                    journeys[nth].due = due;
-                    journeys[nth].said = unix_s();
-                    speakers[nth % ROOMS].send(Message::text(text)).await.unwrap();
-                }
-                Some((nth, delivered)) = notes.recv() => journeys[nth].delivered = delivered,
-                Some((nth, read, slot_due)) = reads.recv() => {
-                    (journeys[nth].read, journeys[nth].slot_due) = (read, slot_due);
-                    left -= 1;
-                }
-            }
-        };
-        timeout(PATIENCE, next).await.expect("events that arrive");
+    while let Some((nth, due)) = orders.recv().await {
+        journeys[nth].due = due;
+        journeys[nth].said = unix_s();
+        let said = speakers[nth % ROOMS].send(Message::text(publish(nth)));
+        timeout(PATIENCE, said).await.expect("a gateway that listens").unwrap();
+    }
+    // What was noted meanwhile is looked at afterwards: it would be in the way.
+    for _ in 0..EVENTS {
+        let (nth, read, slot_due) =
+            timeout(PATIENCE, reads.recv()).await.expect("events that arrive").unwrap();
+        (journeys[nth].read, journeys[nth].slot_due) = (read, slot_due);
     }
     while let Ok((nth, delivered)) = notes.try_recv() {
         journeys[nth].delivered = delivered;
     }
     journeys.split_off(WARM_UP)
+}
+
+fn publish(nth: usize) -> String {
+    let room = room(nth % ROOMS);
+    let text = format!("{nth:08} 前方高能预警，这是一条普通的弹幕");
+    format!(r#"{{"type":"publish","room":"{room}","body":{{"text":"{text}"}}}}"#)
 }
 
 /// The numbers of events and the times at which they are due, each at its time: from a thread of
