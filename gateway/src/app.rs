@@ -23,6 +23,7 @@ use crate::app::fabric::Connected;
 use crate::app::shard::ShardSeat;
 use crate::config::{Config, Faults, is_local};
 use crate::doorman::Doorman;
+use crate::files::Places;
 use crate::health::{Health, Pulse};
 use crate::http::api::keys::ApiKeys;
 use crate::http::listen;
@@ -73,7 +74,7 @@ impl Gateway {
     /// Starts a gateway: of a cluster if its configuration names one, otherwise a single node.
     ///
     /// # Errors
-    /// An address cannot be used, or a thread cannot be started.
+    /// Those of [`Gateway::start_on`].
     pub fn start(config: Config) -> anyhow::Result<Self> {
         let fabric = Fabric::of(&config);
         Self::start_on(config, fabric)
@@ -82,7 +83,8 @@ impl Gateway {
     /// Starts a node of a given fabric.
     ///
     /// # Errors
-    /// An address cannot be used, or a thread cannot be started.
+    /// An address cannot be used, a thread cannot be started, or this process may open too few
+    /// files.
     pub fn start_on(config: Config, fabric: Fabric) -> anyhow::Result<Self> {
         if !is_local(config.admin_listen) {
             tracing::warn!(address = %config.admin_listen, "the admin port can be reached from other machines");
@@ -111,7 +113,8 @@ impl Gateway {
         let known = KnownRooms::new(config.hub);
         let (phase, phases) = watch::channel(Phase::Running);
         let (fail, failed) = watch::channel(false);
-        let doorman = Doorman::new(config.guests, clock, Arc::clone(&metrics));
+        let places = Places::find(config.shards, config.guests.connections_max)?;
+        let doorman = Doorman::new(config.guests, places, clock, Arc::clone(&metrics));
         let (keys, refresher) = Keys::open(&config.auth, clock, Arc::clone(&metrics))?;
         let of_node = keys.clone();
         let node = Node {

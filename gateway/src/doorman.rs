@@ -11,6 +11,7 @@ use protocol::ids::UserId;
 
 use crate::client::admission::SharedLimiter;
 use crate::client::guests::{Denied, GuestRules, Guests, Neighbourhood};
+use crate::files::Places;
 use crate::metrics::{Metrics, TurnedAway};
 use crate::now::Clock;
 
@@ -44,8 +45,13 @@ pub(crate) struct UserPass {
 }
 
 impl Doorman {
-    pub(crate) fn new(rules: GuestRules, clock: Clock, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { guests: Guests::new(rules).into(), clock, metrics })
+    pub(crate) fn new(
+        rules: GuestRules,
+        places: Places,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        Arc::new(Self { guests: Guests::new(rules, places).into(), clock, metrics })
     }
 
     /// Lets a connection in: with a pass and, if it is over a limit, with what to answer to

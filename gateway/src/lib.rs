@@ -26,6 +26,7 @@ mod conn;
 mod dispatch;
 mod documented;
 mod doorman;
+pub mod files;
 mod health;
 mod http;
 mod hub;

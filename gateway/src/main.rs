@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use gateway::app::Gateway;
 use gateway::config::{self, Loaded, Sources, Wish};
+use gateway::files;
 use gateway::reload::Reloader;
 use gateway::telemetry::Log;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -49,18 +51,25 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn run(sources: Sources, loaded: Loaded) -> anyhow::Result<ExitCode> {
+fn run(sources: Sources, loaded: Loaded) -> anyhow::Result<ExitCode> {
     let Loaded { config, warnings, .. } = loaded;
     let log = Log::start(&config.log);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    files::allow_all().context("cannot raise the limit of open files")?;
+    let reloader = Reloader::new(sources, log, config.clone());
+    // Outside of a runtime: it has its own, which could not end inside of one if it cannot start.
+    let gateway = Gateway::start(config)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(stay(gateway, reloader))
+}
+
+/// Runs until a signal ends the gateway, or its broker refuses it.
+async fn stay(gateway: Gateway, mut reloader: Reloader) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-    let mut reloader = Reloader::new(sources, log, config.clone());
-    let gateway = Gateway::start(config)?;
     let (public, admin) = (gateway.public_address(), gateway.admin_address());
     tracing::info!(%public, %admin, "started");
     loop {

@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) connections_total: IntCounter,
     closes: Counters,
     turned_away: Counters,
+    pub(crate) accept_failures: IntCounter,
     refusals: Counters,
     token_faults: Counters,
     key_refreshes: Counters,
@@ -106,6 +107,11 @@ impl Metrics {
                 "barrage_turned_away_total",
                 "Connections and requests refused before they became clients",
                 ("reason", TurnedAway::TEXTS.iter().copied()),
+            )?,
+            accept_failures: counter(
+                r,
+                "barrage_accept_failures_total",
+                "Connections that the system would not hand over, for want of files or memory",
             )?,
             refusals: counters(r, "barrage_refusals_total", "Commands refused", codes)?,
             token_faults: counters(

@@ -37,6 +37,7 @@ mod clean;
 mod clock;
 mod danmaku;
 mod engine;
+mod files;
 mod fleet;
 mod histogram;
 mod live;
@@ -103,7 +104,20 @@ pub(crate) enum Failure {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    let outcome = files::allow_all().map_err(Failure::Run).and_then(|()| execute(command));
+    let (code, error) = match outcome {
+        Ok(code) => return ExitCode::from(code),
+        Err(Failure::Run(error)) => (1, error),
+        Err(Failure::Usage(error)) => (2, error),
+    };
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::from(code)
+}
+
+/// Does what is asked for; returns the exit code.
+fn execute(command: Command) -> Result<u8, Failure> {
+    match command {
         Command::Scenario(scenario) => run::scenario(&scenario),
         Command::Replay(options) => replay::command(&options),
         Command::Merge(options) => run::merge(&options),
@@ -115,12 +129,5 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Command::BareCrowd => bare::crowd::run().map(|()| 0).map_err(Failure::Run),
         Command::Worker => fleet::worker::run().map(|()| 0).map_err(Failure::Run),
-    };
-    let (code, error) = match outcome {
-        Ok(code) => return ExitCode::from(code),
-        Err(Failure::Run(error)) => (1, error),
-        Err(Failure::Usage(error)) => (2, error),
-    };
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
-    ExitCode::from(code)
+    }
 }

@@ -10,9 +10,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_barrage-loadtest");
+
 /// A gateway with short ticks, and a place for reports.
 struct Bench {
     gateway: Gateway,
+    /// How the load tester is called.
+    program: Vec<&'static str>,
     directory: TempDir,
 }
 
@@ -30,7 +34,7 @@ impl Bench {
         let mut config = Config::dev_on_free_ports();
         config.hub.room.tick_ms = 100;
         let gateway = Gateway::start(config).unwrap();
-        Self { gateway, directory: tempfile::tempdir().unwrap() }
+        Self { gateway, program: vec![PROGRAM], directory: tempfile::tempdir().unwrap() }
     }
 
     /// Runs a scenario on this gateway.
@@ -40,14 +44,19 @@ impl Bench {
         let pid = std::process::id().to_string();
         let common =
             [scenario, "--url", &url, "--api", &api, "--pid", &pid, "--lag-max-ms", "5000"];
-        run(self.directory.path(), &[&common, options].concat()).await
+        run_by(&self.program, self.directory.path(), &[&common, options].concat()).await
     }
 }
 
 async fn run(directory: &Path, arguments: &[&str]) -> Run {
+    run_by(&[PROGRAM], directory, arguments).await
+}
+
+async fn run_by(program: &[&str], directory: &Path, arguments: &[&str]) -> Run {
     let name = format!("{:x}", rand::random::<u64>());
     let (json, html) = (directory.join(&name), directory.join(name + ".html"));
-    let output = Command::new(env!("CARGO_BIN_EXE_barrage-loadtest"))
+    let output = Command::new(program[0])
+        .args(&program[1..])
         .args(arguments)
         .arg("--json")
         .arg(&json)
@@ -101,6 +110,15 @@ async fn a_storm_brings_everybody_back_with_or_without_what_was_missed() {
         assert!(joined >= 60, "{phase}: {}", run.text);
         assert!(run.figure(&format!("join_in_{phase}_per_s")) > 10.0, "{}", run.text);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_process_may_have_few_files_there_are_more_of_them() {
+    let few = "ulimit -n 130 && exec \"$0\" \"$@\"";
+    let bench = Bench { program: vec!["sh", "-c", few, PROGRAM], ..Bench::start() };
+    let run = bench.run("viewers", &["--viewers", "150", "--chat", "5", "--for", "2"]).await;
+    run.assert_kept();
+    assert!(run.count("viewers") >= 150, "{}", run.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ use protocol::limits;
 
 use crate::client::admission::{Limiter, Rate, SharedLimiter, Verdict};
 use crate::documented::documented;
+use crate::files::Places;
 
 documented! {
     /// What a gateway takes in; from the configuration.
@@ -23,6 +24,8 @@ documented! {
         /// Connections of this gateway, those that are not WebSockets yet included; more are
         /// answered 503. Default: 200,000. Each needs a file descriptor, about 2 KB here and 8 KB
         /// in the kernel: too many end in a process without memory, too few turn viewers away.
+        /// If this process may not open that many files (`ulimit -Hn`, `LimitNOFILE`), it takes
+        /// fewer, and says so when it starts.
         pub connections_max: u32,
         /// Connections of one user to this gateway; more are closed with 4504. Default: 16, some
         /// devices with some tabs each. Less cuts people off from their second screen; more helps
@@ -97,8 +100,6 @@ pub(crate) enum Denied {
     UserConnections,
 }
 
-/// Sockets that are over a limit and stay until they are told so. More are closed unheard.
-const TURNED_AWAY_MAX: usize = 1024;
 /// Addresses, and users, remembered although they hold no connection.
 const IDLE_MAX: usize = 65_536;
 /// Between two looks for what can be forgotten.
@@ -108,8 +109,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Guests {
     rules: GuestRules,
+    places: Places,
     connections: u32,
-    turned_away: usize,
+    /// Over a limit, and here until they are told so.
+    turned_away: u32,
     addresses: AHashMap<Neighbourhood, AddressUse>,
     users: AHashMap<UserId, UserUse>,
     sweep_at: Duration,
@@ -128,9 +131,10 @@ struct UserUse {
 }
 
 impl Guests {
-    pub(crate) fn new(rules: GuestRules) -> Self {
+    pub(crate) fn new(rules: GuestRules, places: Places) -> Self {
         Self {
             rules,
+            places,
             connections: 0,
             turned_away: 0,
             addresses: AHashMap::new(),
@@ -145,7 +149,7 @@ impl Guests {
         address: Option<Neighbourhood>,
         now: Duration,
     ) -> Result<(), Denied> {
-        if self.connections >= self.rules.connections_max {
+        if self.connections >= self.places.connections {
             return Err(Denied::Full);
         }
         if let Some(address) = address {
@@ -191,8 +195,8 @@ impl Guests {
 
     /// Whether there is room for one more who only waits to be told that there is none.
     pub(crate) fn turn_away(&mut self) -> bool {
-        let has_room = self.turned_away < TURNED_AWAY_MAX;
-        self.turned_away += usize::from(has_room);
+        let has_room = self.turned_away < self.places.refusals;
+        self.turned_away += u32::from(has_room);
         has_room
     }
 
@@ -248,7 +252,7 @@ impl Guests {
     }
 
     fn known_max(&self) -> usize {
-        (self.rules.connections_max as usize).saturating_add(IDLE_MAX)
+        (self.places.connections as usize).saturating_add(IDLE_MAX)
     }
 
     /// Forgets who has no connection and owes no time.

@@ -15,9 +15,31 @@ use crate::http::serve::{HEAD_TIMEOUT, Public, Visitor};
 use crate::http::tls::Tls;
 use crate::http::turn_away;
 use crate::metrics::TurnedAway;
+use crate::now::Now;
 
-/// After a failed accept (no file descriptor left, usually) the next one waits this long.
+/// After a failed accept (the whole machine has no file left, usually) the next one waits this
+/// long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Between two lines of the log about failed accepts.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Failed accepts that the log does not tell of yet.
+#[derive(Debug, Default)]
+struct Failures {
+    untold: u32,
+    told: Option<Duration>,
+}
+
+impl Failures {
+    /// Tells of them now and then: one line each would be twenty a second.
+    fn tell(&mut self, error: &io::Error, now: Now) {
+        self.untold = self.untold.saturating_add(1);
+        if self.told.is_none_or(|told| told + TELL_EVERY <= now.mono) {
+            tracing::warn!(%error, times = self.untold, "cannot accept connections");
+            *self = Self { untold: 0, told: Some(now.mono) };
+        }
+    }
+}
 
 impl Public {
     /// Accepts connections until told to stop; then takes what the kernel has queued already, so
@@ -28,25 +50,31 @@ impl Public {
         stop: impl Future<Output = ()>,
     ) {
         tokio::pin!(stop);
+        let mut failures = Failures::default();
         loop {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = listener.accept() => self.accepted(accepted).await,
+                accepted = listener.accept() => self.accepted(accepted, &mut failures).await,
             }
         }
         self.leaving.cancel();
         let Ok(listener) = listener.into_std() else { return };
         while let Some(accepted) = queued(&listener) {
-            self.accepted(accepted).await;
+            self.accepted(accepted, &mut failures).await;
         }
     }
 
-    async fn accepted(self: &Rc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>) {
+    async fn accepted(
+        self: &Rc<Self>,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        failures: &mut Failures,
+    ) {
         match accepted {
             Ok((stream, peer)) => Rc::clone(self).spawn(stream, peer),
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                self.context.metrics.accept_failures.inc();
+                failures.tell(&error, self.context.clock.now());
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

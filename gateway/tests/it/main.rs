@@ -24,6 +24,7 @@ mod directed;
 mod directed_nats;
 mod drain;
 mod drain_crowd;
+mod files;
 mod half_open;
 mod handshakes;
 mod harm;

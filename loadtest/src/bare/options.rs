@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-/// What one process may hold beside its connections: pipes, listeners, the runtime's own.
-const OTHER_FILES: u64 = 100;
+use crate::files;
 
 /// Compare a whole gateway with a bare send(2) loop: frames per second, CPU per frame, memory.
 #[derive(Debug, Args)]
@@ -68,9 +67,9 @@ impl Options {
                 "{size}: the smallest batch with an event is a frame of 200 bytes, the largest here 60000"
             );
         }
-        let files = super::process::allow_files()?;
-        if u64::from(self.connections) + OTHER_FILES > files {
-            bail!("{} connections: a process may have {files} files here", self.connections);
+        let most = files::connections_max();
+        if u64::from(self.connections) > most {
+            bail!("{} connections: a process may have {most} here (ulimit -Hn)", self.connections);
         }
         Ok(())
     }

@@ -4,7 +4,6 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How long the threads of a process have run so far, all together.
 ///
@@ -35,16 +34,6 @@ pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     let text = fs::read_to_string(&status).with_context(|| format!("cannot read {status}"))?;
     let kib = text.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
     Ok(kib.context("the kernel tells no VmRSS")?.parse::<u64>()? * 1024)
-}
-
-/// Allows this process, and those that it starts, as many files as may be; returns how many.
-///
-/// # Errors
-/// The kernel refuses what it has said it allows.
-pub(crate) fn allow_files() -> anyhow::Result<u64> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    Ok(maximum.unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use crate::files;
 use crate::fleet::coordinator::Lead;
 use crate::plan::{Plan, Target};
 
-/// Sockets of one worker by default: a process may usually have 20,000 files.
+/// Sockets of one worker by default: one thread reads them all.
 const SOCKETS_PER_WORKER: usize = 18_000;
 
 /// Where to, how, and what to do with what was found.
@@ -35,7 +36,7 @@ pub(crate) struct Common {
     /// measures shorter times and costs the gateway more
     #[arg(long, value_name = "MS", default_value_t = 1)]
     pub(crate) sweep_ms: u64,
-    /// Sockets of one worker process, at most
+    /// Sockets of one worker process, at most; fewer where a process may not have as many files
     #[arg(long, value_name = "N", default_value_t = SOCKETS_PER_WORKER)]
     pub(crate) sockets_per_worker: usize,
     /// Connections of one worker that may be on their way at once
@@ -114,8 +115,9 @@ impl Common {
 
     /// How the run is led.
     pub(crate) fn lead(&self) -> Lead {
+        let allowed = usize::try_from(files::connections_max()).unwrap_or(usize::MAX);
         Lead {
-            sockets_max: self.sockets_per_worker.max(1),
+            sockets_max: self.sockets_per_worker.min(allowed).max(1),
             join_for: seconds(self.join_s),
             all_must_join: false,
             settle_for: seconds(self.settle_s),

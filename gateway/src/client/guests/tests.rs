@@ -10,6 +10,13 @@ const RULES: GuestRules = GuestRules {
     address_handshakes: Rate { burst: 5, period: Duration::from_secs(1) },
 };
 
+const REFUSALS: u32 = 1_024;
+
+fn hosting(rules: GuestRules) -> Guests {
+    let places = Places { connections: rules.connections_max, refusals: REFUSALS };
+    Guests::new(rules, places)
+}
+
 fn at(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
@@ -24,7 +31,7 @@ fn user(id: &str) -> UserId {
 
 #[test]
 fn a_full_gateway_takes_nobody_until_somebody_leaves() {
-    let mut guests = Guests::new(RULES);
+    let mut guests = hosting(RULES);
     for _ in 0..10 {
         assert_eq!(guests.enter(None, at(0)), Ok(()));
     }
@@ -35,7 +42,7 @@ fn a_full_gateway_takes_nobody_until_somebody_leaves() {
 
 #[test]
 fn an_address_has_its_own_limits_and_a_refused_connection_counts_nowhere() {
-    let mut guests = Guests::new(RULES);
+    let mut guests = hosting(RULES);
     let (mine, yours) = (from("192.0.2.1"), from("192.0.2.2"));
     for _ in 0..3 {
         assert_eq!(guests.enter(Some(mine), at(0)), Ok(()));
@@ -49,7 +56,7 @@ fn an_address_has_its_own_limits_and_a_refused_connection_counts_nowhere() {
 
 #[test]
 fn handshakes_of_an_address_are_told_when_to_come_back() {
-    let mut guests = Guests::new(RULES);
+    let mut guests = hosting(RULES);
     let mine = from("192.0.2.1");
     for _ in 0..5 {
         assert_eq!(guests.knock(mine, at(0)), Ok(()));
@@ -68,7 +75,7 @@ fn a_network_of_ipv6_counts_as_one_address_and_a_mapped_one_as_what_it_maps() {
 
 #[test]
 fn without_rules_for_addresses_nothing_is_kept_about_them() {
-    let mut guests = Guests::new(GuestRules { address_limits: AddressLimits::Off, ..RULES });
+    let mut guests = hosting(GuestRules { address_limits: AddressLimits::Off, ..RULES });
     for _ in 0..10 {
         assert_eq!(guests.knock(from("192.0.2.1"), at(0)), Ok(()));
         assert_eq!(guests.enter(Some(from("192.0.2.1")), at(0)), Ok(()));
@@ -78,7 +85,7 @@ fn without_rules_for_addresses_nothing_is_kept_about_them() {
 
 #[test]
 fn connections_of_a_user_are_counted_and_share_one_limiter() {
-    let mut guests = Guests::new(RULES);
+    let mut guests = hosting(RULES);
     let first = guests.seat(&user("42"), at(0)).unwrap();
     let second = guests.seat(&user("42"), at(0)).unwrap();
     assert!(Arc::ptr_eq(&first, &second));
@@ -91,7 +98,7 @@ fn connections_of_a_user_are_counted_and_share_one_limiter() {
 #[test]
 fn coming_back_does_not_renew_what_a_user_may_publish() {
     const RATE: Rate = Rate { burst: 2, period: Duration::from_secs(2) };
-    let mut guests = Guests::new(RULES);
+    let mut guests = hosting(RULES);
     let publishes = guests.seat(&user("42"), at(0)).unwrap();
     assert_eq!(publishes.admit(RATE, 2, at(0)), Verdict::Accept);
     guests.unseat(&user("42"), at(0));
@@ -101,7 +108,7 @@ fn coming_back_does_not_renew_what_a_user_may_publish() {
 
 #[test]
 fn who_has_gone_is_forgotten_when_rates_have_recovered() {
-    let mut guests = Guests::new(GuestRules { connections_max: 100_000, ..RULES });
+    let mut guests = hosting(GuestRules { connections_max: 100_000, ..RULES });
     for n in 0..50_000_u32 {
         let address = Neighbourhood::V4(n.to_be_bytes());
         guests.knock(address, at(0)).unwrap();
@@ -119,7 +126,7 @@ fn who_has_gone_is_forgotten_when_rates_have_recovered() {
 
 #[test]
 fn strangers_from_everywhere_cannot_fill_the_memory() {
-    let mut guests = Guests::new(RULES);
+    let mut guests = hosting(RULES);
     let all = (0..100_000_u32).map(|n| Neighbourhood::V4(n.to_be_bytes()));
     let known = all.filter(|address| guests.knock(*address, at(0)).is_ok()).count();
     assert_eq!(known, IDLE_MAX + 10);
@@ -127,8 +134,8 @@ fn strangers_from_everywhere_cannot_fill_the_memory() {
 
 #[test]
 fn only_so_many_wait_to_be_turned_away() {
-    let mut guests = Guests::new(RULES);
-    assert!((0..TURNED_AWAY_MAX).all(|_| guests.turn_away()));
+    let mut guests = hosting(RULES);
+    assert!((0..REFUSALS).all(|_| guests.turn_away()));
     assert!(!guests.turn_away());
     guests.turned_away_left();
     assert!(guests.turn_away());

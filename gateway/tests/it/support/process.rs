@@ -15,6 +15,8 @@ use super::{soon, until};
 /// Lines of the log that may wait to be looked at; the thread that reads them waits otherwise.
 const LINES_MAX: usize = 64;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_barrage-gateway");
+
 /// A gateway of its own process, ready. Killed when dropped.
 pub(crate) struct GatewayProcess {
     child: Child,
@@ -31,16 +33,28 @@ impl GatewayProcess {
 
     /// Starts it for development on free ports, with more arguments.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        Self::start_program(env!("CARGO_BIN_EXE_barrage-gateway").as_ref(), arguments).await
+        Self::start_program(OsStr::new(BINARY), arguments).await
+    }
+
+    /// The same in a process that may not open more files than that.
+    pub(crate) async fn start_with_files(files: u32, arguments: &[&str]) -> Self {
+        let limit = format!("ulimit -n {files} && exec {BINARY} \"$@\"");
+        let before = ["-c", &limit, "gateway"];
+        Self::start_by(OsStr::new("sh"), &before, arguments).await
     }
 
     /// The same with a gateway of another build.
     pub(crate) async fn start_program(program: &OsStr, arguments: &[&str]) -> Self {
+        Self::start_by(program, &[], arguments).await
+    }
+
+    async fn start_by(program: &OsStr, before: &[&str], arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BARRAGE_")) {
             command.env_remove(name);
         }
         let mut child = command
+            .args(before)
             .args(["--dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .args(arguments)
             .env("NO_COLOR", "1")
