@@ -28,12 +28,23 @@ mkdir -p "$out"
 run() {
     local step=$1 number=$2 limit=$3 status=0 began=$SECONDS
     shift 3
-    echo "== $step ($number): $*"
+    echo "== $step ($number): $(quoted "$@")"
     cut -d' ' -f1 /proc/loadavg >"$out/$step.$number.load"
     timeout --kill-after=10 "$limit" "$@" >"$out/$step.$number.log" 2>&1 || status=$?
     ((status == 0)) || { failed=1; tail -n 20 "$out/$step.$number.log"; echo "failed: $status"; }
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' \
-        "$step" "$number" "$status" "$((SECONDS - began))" "$commit" "$*" >>"$out/runs.tsv"
+        "$step" "$number" "$status" "$((SECONDS - began))" "$commit" "$(quoted "$@")" \
+        >>"$out/runs.tsv"
+}
+
+# A command as a shell takes it.
+quoted() {
+    local word words=()
+    for word; do
+        [[ $word =~ ^[A-Za-z0-9_./:=,+-]+$ ]] || word=${word@Q}
+        words+=("$word")
+    done
+    echo "${words[*]}"
 }
 
 forget() {
@@ -64,12 +75,14 @@ step_memory() {
         --rounds 1 --json "$out/memory.1.json"
 }
 
-# Runs the load tester beside a gateway of its own: the step, the number of the run, its arguments.
+# Runs the load tester beside a gateway of its own, with ticks of so many milliseconds if $tick is
+# set: the step, the number of the run, its arguments.
 beside() {
     local step=$1 number=$2
     shift 2
     # shellcheck disable=SC2016  # with-gateway.sh sets what is to be expanded
-    run "$step" "$number" $((4 * MINUTE)) scripts/with-gateway.sh sh -c \
+    run "$step" "$number" $((4 * MINUTE)) ${tick:+env "BARRAGE_TICK_MS=$tick"} \
+        scripts/with-gateway.sh sh -c \
         'exec "$0" "$@" --url "$BARRAGE_WS_URL" --api "$BARRAGE_ADMIN_URL"' \
         "$TOOL" "$@" --json "$out/$step.$number.json"
 }
@@ -91,7 +104,7 @@ step_idle() {
 
 # Acks of those who speak in a room of which every quarter of a second takes frames of 16 KB.
 step_acks() {
-    BARRAGE_TICK_MS=250 beside acks 1 \
+    tick=250 beside acks 1 \
         viewers --viewers 18900 --chat 40 --kind opaque --bytes 1500 --for 30
 }
 
