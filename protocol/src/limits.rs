@@ -53,6 +53,9 @@ pub const ROOMS_PER_CONNECTION_MAX: usize = 32;
 
 /// Events that a resume may replay; above it the client starts over with `recovered: false`.
 pub const RESUME_EVENTS_MAX: usize = 1_000;
+/// Paid events of one room that wait for a later slot; what is paid beyond that goes out over the
+/// room's budget.
+pub const HELD_EVENTS_MAX: usize = 1_000;
 /// Bytes of event JSON that a resume may replay.
 pub const RESUME_BYTES_MAX: usize = 256 * 1024;
 

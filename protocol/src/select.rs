@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::event::{Class, Event};
 use crate::ids::EventId;
+use crate::limits::HELD_EVENTS_MAX;
 
 /// How many events of a room are sent, per slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,8 @@ impl From<&Event> for Candidate {
 ///
 /// The budget is filled from the highest class down: control and moderation always, paid in log
 /// order, staff, then chat and ambient by rank within their own share. Held events of earlier
-/// slots are to be put in front.
+/// slots are to be put in front. No more than [`HELD_EVENTS_MAX`] are held: what is paid beyond
+/// that goes out over the budget.
 pub fn select(candidates: &[Candidate], budget: Budget) -> Vec<Fate> {
     let mut fates = vec![Fate::Sent; candidates.len()];
     if candidates.len() <= budget.chat {
@@ -81,10 +83,13 @@ pub fn select(candidates: &[Candidate], budget: Budget) -> Vec<Fate> {
     let unconditional =
         candidates.iter().filter(|c| matches!(c.class, Class::Control | Class::Moderation)).count();
     let mut left = budget.total().saturating_sub(unconditional);
+    let paid = candidates.iter().filter(|c| c.class == Class::Paid).count();
+    let mut paid_left = left.min(paid).max(paid.saturating_sub(HELD_EVENTS_MAX));
+    left = left.saturating_sub(paid_left);
     for (at, candidate) in candidates.iter().enumerate() {
         match candidate.class {
             Class::Control | Class::Moderation => {}
-            Class::Paid if left > 0 => left -= 1,
+            Class::Paid if paid_left > 0 => paid_left -= 1,
             Class::Paid => fates[at] = Fate::Held,
             Class::Staff | Class::Chat | Class::Ambient => {
                 ranked.push((candidate.class, Reverse(candidate.weight), candidate.id.lot(), at));
@@ -198,6 +203,20 @@ mod tests {
         let fates = select(&slot, SMALL);
         assert_eq!(fates[..5], [Fate::Sent; 5]);
         assert_eq!(fates[5..], [Fate::Held; 3]);
+    }
+
+    #[test]
+    fn more_is_not_held_than_a_room_may_hold_and_the_oldest_go_first() {
+        let slot: Vec<_> =
+            (0..HELD_EVENTS_MAX as u64 + 8).map(|n| candidate(Class::Paid, 0, n)).collect();
+        let fates = select(&slot, SMALL);
+        assert_eq!(fates[..8], [Fate::Sent; 8]);
+        assert!(fates[8..].iter().all(|fate| *fate == Fate::Held));
+        let fates = select(&slot[4..], SMALL);
+        assert_eq!(fates.iter().filter(|fate| **fate == Fate::Sent).count(), 5, "the budget");
+        let mut slot = slot;
+        slot.push(candidate(Class::Staff, 0, 9_999));
+        assert_eq!(select(&slot, SMALL).last(), Some(&Fate::LeftOut), "the budget is used up");
     }
 
     #[test]
