@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 
 pub use rustix::process::Signal;
 
@@ -54,9 +54,13 @@ impl Process {
     /// The signal cannot be sent.
     pub fn signal(&mut self, signal: Signal) {
         if !self.has_ended() {
-            let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-            kill_process(pid.expect("a process id"), signal).unwrap();
+            kill_process(self.pid(), signal).unwrap();
         }
+    }
+
+    fn pid(&self) -> Pid {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        pid.expect("a process id")
     }
 
     /// Ends it as a crash would.
@@ -70,9 +74,19 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
-    /// Holds it: it keeps its sockets and does nothing.
+    /// Holds it: it keeps its sockets and does nothing. Returns when the last of its threads has
+    /// stopped: a busy one goes on for a moment after the signal.
+    ///
+    /// # Panics
+    /// It cannot be waited for.
     pub fn pause(&mut self) {
+        if self.has_ended() {
+            return;
+        }
         self.signal(Signal::STOP);
+        // Its end, if that was faster, stays to be waited for.
+        let held = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(self.pid()), held).unwrap();
     }
 
     /// Lets it go on.

@@ -161,7 +161,9 @@ impl Node {
 
     /// Holds it: it keeps its connections and answers nothing.
     pub fn pause(&mut self) {
-        self.signal(Signal::STOP);
+        if let Some(process) = &mut self.process {
+            process.pause();
+        }
     }
 
     /// Lets it go on.
