@@ -13,11 +13,15 @@ function say(line) {
     if (said <= most) print line
 }
 
-# Says the last of the lines that were kept, and forgets them all.
-function say_kept(    at) {
-    at = kept > each ? kept - each : 0
-    if (at > 0) say("[…]")
-    while (at++ < kept) say(lines[at])
+# Says the last of the lines that were kept, and every panic before them; forgets them all.
+function say_kept(    at, first, until) {
+    first = kept > each ? kept - each : 0
+    for (at = 1; at <= first; at++) {
+        if (lines[at] ~ / panicked at /) until = at + 4
+        if (at < until) say(lines[at])
+    }
+    if (first > 0) say("[…]")
+    while (first++ < kept) say(lines[first])
     kept = 0
 }
 
