@@ -11,6 +11,7 @@ import { Settings } from './demo/settings.js';
 import { amountOf, giftOf, hueOf, nameOf, plain, takenBack } from './demo/event-text.js';
 import { guestName } from './demo/guest.js';
 import { keepGlow } from './demo/glow.js';
+import { linkText } from './demo/link-text.js';
 import { lang, number, setLang, t, translate } from './i18n.js';
 
 const HISTORY = 50;
@@ -121,11 +122,8 @@ function showState({ online, likes: total }) {
 
 function showStatus(status) {
   lastStatus = status;
-  const { state, delayMs, reason } = status;
-  const words = { connecting: 'connecting', online: 'connected', failed: 'failed', closed: 'closed' }[state];
-  const seconds = Math.round((delayMs ?? 0) / 1000);
-  find('link').dataset.state = state;
-  find('link-text').textContent = words ? t(words, { reason: plain(reason) }) : t(seconds > 0 ? 'reconnecting' : 'reconnectingNow', { s: seconds });
+  find('link').dataset.state = status.state;
+  find('link-text').textContent = linkText(status);
 }
 
 function showCrowd(size) {

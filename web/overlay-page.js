@@ -4,6 +4,7 @@
 import { BarrageClient } from './barrage.js';
 import { Overlay } from './overlay.js';
 import { fold, plain, takenBack } from './demo/event-text.js';
+import { linkText } from './demo/link-text.js';
 import { lang, number, t } from './i18n.js';
 import { Cards } from './overlay-page/cards.js';
 import { LineList } from './overlay-page/list.js';
@@ -40,9 +41,9 @@ function connect() {
   const socket = new URL('ws', location.origin + location.pathname);
   socket.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
   const client = new BarrageClient({ url: socket.href, token: params.token });
-  client.on('status', ({ state }) => {
-    document.body.dataset.state = state;
-    find('state').textContent = t({ online: 'connected', reconnecting: 'reconnectingNow' }[state] ?? state);
+  client.on('status', (status) => {
+    document.body.dataset.state = status.state;
+    find('state').textContent = linkText({ ...status, delayMs: 0 }, params.token); // nobody counts down here
   });
   client.on('failed', () => {
     client.close();

@@ -145,11 +145,11 @@ class Member {
 }
 
 /**
- * Starts a fake gateway. `base` is a path prefix such as `/live`.
+ * Starts a fake gateway. `base` is a path prefix such as `/live`; with a `refusal` {code, reason} nobody is let in.
  * `joined` waits for so many members of a room, `dropAll` cuts every connection, `publish` plays the server API, `lose` tells a
  * gap, and `beginAnew` makes a room forget its log.
  */
-export async function startFakeGateway({ port = 0, dev = true, base = '' } = {}) {
+export async function startFakeGateway({ port = 0, dev = true, base = '', refusal } = {}) {
   const rooms = new Map();
   const gateway = { ids: 0, users: 0, room: (name) => rooms.get(name) ?? rooms.set(name, new Room(name)).get(name) };
   const http = createServer((request, response) => serve(request, response, base, dev));
@@ -158,8 +158,9 @@ export async function startFakeGateway({ port = 0, dev = true, base = '' } = {})
     const url = new URL(request.url, 'http://fake');
     if (url.pathname !== `${base}/ws`) return socket.destroy();
     return sockets.handleUpgrade(request, socket, head, (ws) => {
+      if (refusal) return ws.close(refusal.code, refusal.reason);
       const id = String((gateway.users += 1));
-      new Member(ws, gateway, { id, name: url.searchParams.get('name') || `guest-${id}`, roles: [], level: 1 });
+      return new Member(ws, gateway, { id, name: url.searchParams.get('name') || `guest-${id}`, roles: [], level: 1 });
     });
   });
   await new Promise((resolve) => http.listen(port, '127.0.0.1', resolve));

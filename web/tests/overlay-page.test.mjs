@@ -86,6 +86,19 @@ test('missed_messages_are_told_in_the_list_where_the_state_is_told', TIMEOUT, as
   assert.equal(await pure.locator('#list li').count(), 1);
 });
 
+test('a_refusal_is_told_in_words_where_the_state_is_told', TIMEOUT, async () => {
+  const refused = await startFakeGateway({ refusal: { code: 4500, reason: 'bad_token' } });
+  try {
+    const told = async (extra, words) => {
+      const page = await pages.open(`${refused.url}overlay?room=${room()}&status=1&lang=en${extra}`);
+      await page.locator('#state', { hasText: words }).waitFor();
+      assert.equal(await page.textContent('#state'), words);
+    };
+    await told('', 'Not connected: this gateway asks for a token');
+    await told('&token=x', 'Not connected: the token is not good for this gateway');
+  } finally { await refused.close(); }
+});
+
 test('what_moderators_take_back_leaves_list_and_cards', TIMEOUT, async () => {
   const name = room();
   const overlay = await pages.open(`${fake.url}overlay?room=${name}&mode=both`);

@@ -297,6 +297,14 @@ test('what_was_missed_is_told_in_a_quiet_line_with_its_reason', TIMEOUT, async (
   assert.equal(await page.evaluate(() => globalThis.pwned), undefined);
 });
 
+test('who_is_refused_is_told_why_in_words', TIMEOUT, async () => {
+  const refused = await fake({ refusal: { code: 4500, reason: 'bad_token' } });
+  for (const [lang, words] of [['en', 'Not connected: this gateway asks for a token'], ['zh', '未连接：这个网关需要令牌']]) {
+    const page = await pages.open(roomUrl(`&lang=${lang}`, refused.url));
+    await page.locator('#link-text', { hasText: words }).waitFor();
+  }
+});
+
 test('crowd_is_not_offered_outside_development_and_a_base_path_is_kept', TIMEOUT, async () => {
   const own = await fake({ dev: false, base: '/live/show' });
   const page = await pages.open(`${own.url}?room=base`);
