@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use crate::app::back::BackSide;
 use crate::app::fabric::Connected;
 use crate::app::shard::ShardSeat;
-use crate::config::{Config, Faults, is_local};
+use crate::config::{Config, Faults};
 use crate::doorman::Doorman;
 use crate::files::Places;
 use crate::health::{Health, Pulse};
@@ -86,9 +86,6 @@ impl Gateway {
     /// An address cannot be used, a thread cannot be started, or this process may open too few
     /// files.
     pub fn start_on(config: Config, fabric: Fabric) -> anyhow::Result<Self> {
-        if !is_local(config.admin_listen) {
-            tracing::warn!(address = %config.admin_listen, "the admin port can be reached from other machines");
-        }
         let shard_count = usize::from(config.shards);
         let listeners = listen::bind_shared(config.listen, shard_count)
             .with_context(|| format!("cannot listen on {}", config.listen))?;

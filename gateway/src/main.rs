@@ -29,7 +29,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Wish::Print | Wish::Run => {}
     }
     match sources.load() {
-        Ok(loaded) if sources.wish() == Wish::Print => print(&loaded.render()),
+        Ok(loaded) if sources.wish() == Wish::Print => show(&loaded),
         Ok(loaded) => run(sources, loaded),
         Err(faults) => {
             writeln!(std::io::stderr(), "{faults}")?;
@@ -44,6 +44,14 @@ fn use_small_pages() {
     #[cfg(target_os = "linux")]
     // A kernel that has no huge pages does not know the wish, and needs none.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Prints the result, which is a file, and beside it what is strange about it.
+fn show(loaded: &Loaded) -> anyhow::Result<ExitCode> {
+    for warning in &loaded.warnings {
+        writeln!(std::io::stderr(), "warning: {warning}").context("cannot print")?;
+    }
+    print(&loaded.render())
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {

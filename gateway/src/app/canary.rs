@@ -14,6 +14,8 @@ use crate::health::{Health, Stage};
 
 /// Between two canaries.
 const EVERY: Duration = Duration::from_secs(1);
+/// So many of them may stay away before somebody should look: logs that are made anew take a while.
+const PATIENCE: u32 = 5;
 
 impl Node {
     /// Ready means: an event has gone through the broker and come back, and nobody would join a
@@ -28,6 +30,7 @@ impl Node {
         let mut turns = tokio::time::interval(EVERY);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut subscribed = false;
+        let mut missing = 0;
         loop {
             turns.tick().await;
             if *self.phases.borrow() == Phase::Ended {
@@ -54,7 +57,9 @@ impl Node {
                 break;
             }
             // A broker that cannot be reached says so itself.
-            if health.broker().reachable {
+            missing += u32::from(health.broker().reachable);
+            if missing == PATIENCE {
+                missing = 0;
                 tracing::warn!("the broker has not returned the canary, or not told all settings");
             }
         }

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use broker_bridge::embedded::{Bus, BusConfig};
@@ -106,9 +107,18 @@ impl Carrier {
     }
 }
 
+/// A broker that is reached within this time of the start is nothing that somebody should look at.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Says when the broker is less than it should be, and when it is well again.
 pub(super) async fn tell_status(mut status: watch::Receiver<Status>) {
     let mut told = Status::WELL;
+    if !status.borrow_and_update().reachable {
+        tracing::info!("connecting to the broker");
+        let reached = status.wait_for(|status| status.reachable);
+        // Out of patience, what is told next is that it cannot be reached.
+        told.reachable = tokio::time::timeout(PATIENCE, reached).await.is_err();
+    }
     loop {
         let now = *status.borrow_and_update();
         if now.reachable != told.reachable {

@@ -22,10 +22,10 @@ documented! {
     #[derive(Debug, Clone, Copy)]
     pub struct GuestRules {
         /// Connections of this gateway, those that are not WebSockets yet included; more are
-        /// answered 503. Default: 200,000. Each needs a file descriptor, about 2 KB here and 8 KB
-        /// in the kernel: too many end in a process without memory, too few turn viewers away.
-        /// If this process may not open that many files (`ulimit -Hn`, `LimitNOFILE`), it takes
-        /// fewer, and says so when it starts.
+        /// answered 503. Default: 200,000. Each needs a file descriptor, and while nothing
+        /// happens about 1.3 KB here and 4 KB in the kernel: too many end in a process without
+        /// memory, too few turn viewers away. If this process may not open that many files
+        /// (`ulimit -Hn`, `LimitNOFILE`), it takes fewer, and says so when it starts.
         pub connections_max: u32,
         /// Connections of one user to this gateway; more are closed with 4504. Default: 16, some
         /// devices with some tabs each. Less cuts people off from their second screen; more helps

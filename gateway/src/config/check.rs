@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use crate::auth::config::SECRET_BYTES_MIN;
-use crate::config::Config;
 use crate::config::fault::{Fault, Origin};
 use crate::config::file::text_of;
 use crate::config::kind::is_key;
 use crate::config::settings::SETTINGS;
+use crate::config::{Config, is_local};
 use crate::http::address::Preface;
 use crate::secret::Secret;
+
+/// A shorter key of the server API is warned of: what a caller may try is not limited.
+const API_KEY_CHARS_MIN: usize = 16;
 
 /// What is wrong although every value is fine by itself, as key and reason.
 pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
@@ -48,6 +51,35 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
         found.push(("nats.namespace", why));
     }
     found.extend(config.nats.contradictions());
+    found
+}
+
+/// What is dangerous although nothing is wrong with it.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    if config.dev && !is_local(config.listen) {
+        found.push(format!(
+            "dev with listen = \"{}\": whoever reaches this machine may chat, send gifts and come as \
+             often as they like; never do this where strangers are",
+            config.listen
+        ));
+    }
+    if !is_local(config.admin_listen) {
+        let key = if config.dev { ", and everybody knows the key `dev`" } else { "" };
+        found.push(format!(
+            "admin.listen = \"{}\": the admin port can be reached from other machines{key}",
+            config.admin_listen
+        ));
+    }
+    let keys = &config.api_keys;
+    let short = keys.iter().filter(|key| key.expose().len() < API_KEY_CHARS_MIN).count();
+    if !config.dev && short > 0 {
+        let of = keys.len();
+        found.push(format!(
+            "api: {short} of the {of} keys have fewer than {API_KEY_CHARS_MIN} characters and can \
+             be guessed"
+        ));
+    }
     found
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::config::check::{contradictions, keys_of};
+use crate::config::check::{contradictions, keys_of, warnings};
 use crate::config::fault::{Fault, Faults, Origin};
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::source::{Given, Sources};
@@ -40,6 +40,7 @@ impl Sources {
         }
         faults.extend(finish(&mut loaded.config).err().unwrap_or_default());
         if faults.is_empty() {
+            loaded.warnings.extend(warnings(&loaded.config));
             Ok(loaded)
         } else {
             faults.sort_by_key(Fault::rank);

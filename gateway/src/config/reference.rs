@@ -113,7 +113,8 @@ what comes later in this list wins. [barrage.toml](barrage.toml) is a file with 
 - Everything is checked at the start, and everything that is wrong is told at once, each with its
   source, key and value. The exit code is then 2. An unknown key in the file is a fault.
 - `--print-config` prints the settings as they would be used, each with its source, and ends.
-  Secrets are shown as `(set)`.
+  Secrets are shown as `(set)`. What is strange or dangerous and no fault is told on standard
+  error; a gateway that starts warns of it in its log.
 - An empty variable counts as not set. Unknown variables that begin with `BARRAGE_` are ignored,
   with a warning if one is close to a setting. Several values are separated by commas.
 - SIGHUP reads the file and the key files again. What can change without a restart does; what

@@ -25,12 +25,13 @@ documented! {
 /// The proxies in front of this gateway.
 #[derive(Debug, Clone, Default)]
 pub struct Proxies {
-    /// The networks in which they are. Default: none, so that what anybody claims is ignored. A
-    /// network that holds more than proxies lets its other machines pass for anybody.
+    /// The networks of the proxies in front of this gateway. They are believed when they say whose
+    /// connection they bring. Default: none, so that what anybody claims is ignored. A network that
+    /// holds more than proxies lets its other machines pass for anybody.
     pub networks: Vec<IpNet>,
-    /// What they say before the first byte. Default: nothing. With the PROXY protocol a trusted
-    /// connection that does not begin with its header is closed; without it, one that does is
-    /// answered 400.
+    /// What a trusted proxy says before the first byte of a connection. Default: nothing. With the
+    /// PROXY protocol a trusted connection that does not begin with its header is closed; without
+    /// it, one that does is answered 400.
     pub preface: Preface,
 }
 }

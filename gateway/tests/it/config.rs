@@ -76,6 +76,15 @@ fn the_result_can_be_printed_without_secrets() {
 }
 
 #[test]
+fn whoever_looks_at_the_result_is_told_what_is_strange() {
+    let printed = binary().arg("--print-config").env("BARRAGE_LISTEM", "x").output().unwrap();
+    assert_eq!(printed.status.code(), Some(0));
+    let warning = "BARRAGE_LISTEM is no setting; did you mean BARRAGE_LISTEN?";
+    assert_eq!(text(&printed.stderr), format!("warning: {warning}\n"));
+    assert!(!text(&printed.stdout).contains("LISTEM"), "the result is a file");
+}
+
+#[test]
 fn the_reference_and_the_sample_can_be_printed() {
     assert_eq!(text(&output(&["--print-config-reference"]).stdout), reference());
     assert_eq!(text(&output(&["--print-config-sample"]).stdout), sample());

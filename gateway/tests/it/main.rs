@@ -34,6 +34,7 @@ mod jwks;
 mod keys;
 mod limits;
 mod nats;
+mod reaching_nats;
 mod refused_joins;
 mod refused_nats;
 mod settings;

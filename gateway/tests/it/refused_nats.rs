@@ -8,7 +8,7 @@ use rig::wait::until;
 use tempfile::TempDir;
 
 /// Starts a gateway on these servers.
-fn start(folder: &TempDir, url: &str, environment: &[(&str, &str)]) -> Process {
+pub(crate) fn start(folder: &TempDir, url: &str, environment: &[(&str, &str)]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_barrage-gateway"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BARRAGE_")) {
         command.env_remove(name);

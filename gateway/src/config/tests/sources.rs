@@ -160,3 +160,32 @@ fn empty_variables_are_not_set_and_those_of_others_are_ignored() {
     let loaded = load(&[], &[("BARRAGE_LISTEM", "0.0.0.0:80")]).unwrap();
     assert_eq!(loaded.warnings, ["BARRAGE_LISTEM is no setting; did you mean BARRAGE_LISTEN?"]);
 }
+
+#[test]
+fn what_is_dangerous_and_no_fault_is_warned_of() {
+    let told = |flags: &[&str], environment: &[(&str, &str)]| {
+        load(flags, environment).unwrap().warnings.join("\n")
+    };
+    for quiet in [&["--dev"][..], &["--listen", "0.0.0.0:80"], &["--listen", "[::]:80"]] {
+        assert_eq!(told(quiet, &[]), "", "{quiet:?}");
+    }
+    let open = told(&["--dev", "--listen", "0.0.0.0:8080"], &[]);
+    assert!(open.starts_with("dev with listen = \"0.0.0.0:8080\": "), "{open}");
+    assert!(open.contains("gifts") && !open.contains('\n'), "{open}");
+    let admin = told(&["--admin-listen", "[::]:9090"], &[]);
+    assert!(admin.starts_with("admin.listen = \"[::]:9090\": "), "{admin}");
+    assert!(!admin.contains("`dev`") && !admin.contains('\n'), "{admin}");
+    let both = told(&["--dev", "--admin-listen", "[::]:9090"], &[]);
+    assert!(both.contains("the key `dev`"), "{both}");
+}
+
+#[test]
+fn short_keys_of_the_server_api_are_warned_of_and_not_told() {
+    let file = TestFile::new("fifteen-letters\nsixteen-letters.\n");
+    let environment = [("BARRAGE_API_KEY_FILE", file.name())];
+    let warnings = load(&["--api-key", "xy"], &environment).unwrap().warnings;
+    assert_eq!(warnings, ["api: 2 of the 3 keys have fewer than 16 characters and can be guessed"]);
+    assert!(load(&["--dev", "--api-key", "xy"], &[]).unwrap().warnings.is_empty());
+    let long = load(&["--api-key", "sixteen-letters."], &[]).unwrap();
+    assert!(long.warnings.is_empty());
+}
