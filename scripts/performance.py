@@ -33,18 +33,27 @@ class Row:
     digits: int = 2
 
 
+SIZES = {200: "200 B", 2000: "2 KB", 16000: "16 KB"}
+
+
 def ratios(what, figure, must=None, aim=None, more_is_better=True, step="bare"):
-    sizes = {200: "200 B", 2000: "2 KB", 16000: "16 KB"}
     return [
         Row(f"{what}, frames of {text}", step, f"{figure}_{size}", "", must, aim, more_is_better)
-        for size, text in sizes.items()
+        for size, text in SIZES.items()
     ]
+
+
+def per_size(what, figure, unit):
+    """Rows without a target: what other figures are reckoned from."""
+    return [Row(f"{what} of {text}", "bare", f"{figure}_{size}", unit, digits=1) for size, text in SIZES.items()]
 
 
 ROWS = [
     *ratios("frames/s against a bare `send(2)` loop, 10,000 connections", "gateway_to_bare_spread", 0.90, 0.95),
     *ratios("the same with the server API, the broker and the wait for the end of a 5 ms slot", "gateway_to_bare_frames", 0.90, 0.95),
-    *ratios("server CPU per frame against the same", "gateway_to_bare_cpu", 1.10, 1.05, False),
+    *ratios("server CPU per frame against that of the bare `send(2)` loop", "gateway_to_bare_cpu", 1.10, 1.05, False),
+    *per_size("CPU of the bare `send(2)` loop for a frame", "bare_cpu", "µs"),
+    *per_size("CPU of the gateway for a frame", "gateway_cpu", "µs"),
     *ratios("frames/s against npm `ws`", "gateway_to_ws_spread", 1.20, 1.33, step="peers"),
     Row("resident memory per idle joined connection", "bare", "gateway_resident_per_connection", "B", 1536, 1280, digits=0),
     Row("the same with 19,000 of them", "memory", "gateway_resident_per_connection", "B", 1536, 1280, digits=0),
@@ -52,12 +61,16 @@ ROWS = [
     Row("locks in the code of the data path (a test finds none)", "locks", "", "", 0, 0, digits=0),
     Row("splice + compress 90 KB of events", "codec", "criterion:batch/splice_and_compress_90_kb", "ms", 0.5, 0.2, scale=1e-6, digits=3),
     Row("bytes per viewer-second at 50 chat/s, plain against shared permessage-deflate", "bytes", "plain_to_deflated", "times", 4, 5, True),
+    Row("the same: plain", "bytes", "plain_bytes_per_viewer_second", "B/s", digits=0),
+    Row("the same: deflated", "bytes", "deflated_bytes_per_viewer_second", "B/s", digits=0),
     Row("WebSocket connections per second, upgrade and join, cores shared with the clients", "storm", "join_in_coming_in_per_s", "/s", 15_000, 20_000, True, digits=0),
     Row("the same when all were cut off at once and come back", "storm", "join_in_wave_1_fresh_per_s", "/s", digits=0),
     Row("10,000 joined viewers with heartbeats, idle: gateway CPU", "idle", "server_cpu_cores", "cores", 0.15, 0.03, digits=3),
     Row("the same: reply p99", "idle", "pong_p99_ms", "ms", 3, 1),
     Row("ack p99 while a room of 18,900 viewers flushes 16 KB frames every 250 ms", "acks", "ack_p99_ms", "ms", 20, 5, digits=1),
     Row("10,000 viewers, 200 chat/s, every account closed (a slot is 1000 ms): p99", "large", "latency_p99_ms", "ms", 1150, 1150, digits=0),
+    Row("the same: gateway CPU", "large", "server_cpu_cores", "cores", digits=2),
+    Row("the same: gateway CPU per frame, all that it did divided by its frames", "large", "server_cpu_per_frame", "µs", digits=1),
     Row("100 small rooms beside one of 5,000 viewers with 1,000 chat/s: p99", "small", "small_latency_p99_ms", "ms", 1200, 1200, digits=0),
     Row("the same: frames to silent rooms", "small", "silent_batches", "", 0, 0, digits=0),
     Row("publish on one gateway → socket on another, over NATS, without the wait for the slot, 5,000 events/s in 200 rooms: p50", "across", "across_p50_ms", "ms", 1.5, 0.6),
