@@ -14,8 +14,8 @@ documented! {
     pub struct ApiRules {
         /// Keys of the server API, sent as `Authorization: Bearer KEY`; two while rotating. Default:
         /// none, and without any the server API is closed. Whoever has one can publish
-        /// everything in every room, so a key of fewer than 16 characters is warned of. A key in a flag can be seen by every user of the machine:
-        /// prefer the environment or a file.
+        /// everything in every room, so a key of fewer than 16 characters is warned of. A key in a
+        /// flag can be seen by every user of the machine: prefer the environment or a file.
         pub keys: Vec<Secret>,
         /// A file with further keys of the server API, one a line; empty lines and lines that begin
         /// with `#` are skipped. Default: none. It is read again with the configuration, so that keys
