@@ -19,8 +19,8 @@ const NOT_SENT_BYTES_MAX: u32 = 16 * 1024;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Binds an address `count` times.
 ///
-/// Once without sharing first: two processes that share a port by accident would each get half
-/// of the clients and never notice.
+/// A port that is named is bound once without sharing first: two processes that share a port by
+/// accident would each get half of the clients and never notice. Port 0 is one that nobody has.
 ///
 /// # Errors
 /// The address is in use, or may not be used.
@@ -28,12 +28,14 @@ pub(crate) fn bind_shared(
     address: SocketAddr,
     count: usize,
 ) -> io::Result<Vec<std::net::TcpListener>> {
-    let probe = bind(address, Sharing::Refused)?;
-    let address = probe.local_addr()?.as_socket().unwrap_or(address);
-    drop(probe);
+    if address.port() != 0 {
+        drop(bind(address, Sharing::Refused)?);
+    }
+    let mut address = address;
     (0..count)
         .map(|_| {
             let socket = bind(address, Sharing::Allowed)?;
+            address = socket.local_addr()?.as_socket().unwrap_or(address);
             prepare(&socket)?;
             socket.listen(BACKLOG)?;
             Ok(socket.into())
@@ -101,6 +103,15 @@ mod tests {
         assert!(accepted.tcp_nodelay().unwrap());
         assert_eq!(accepted.tcp_notsent_lowat().unwrap(), NOT_SENT_BYTES_MAX);
         assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+    }
+
+    #[test]
+    fn ports_that_nobody_named_are_shared_with_nobody() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let gateways: Vec<_> = (0..200).map(|_| bind_shared(any, 2).unwrap()).collect();
+        let ports: std::collections::HashSet<_> =
+            gateways.iter().map(|shards| shards[0].local_addr().unwrap()).collect();
+        assert_eq!(ports.len(), gateways.len());
     }
 
     #[test]
