@@ -115,7 +115,8 @@ async fn worker_ends_though_the_disk_takes_nothing_and_the_next_life_makes_up_fo
     let Some(scene) = Scene::set(&["demo"]).await else { return };
     let mut worker = scene.work().await;
     scene.say("demo", 1).await;
-    scene.until_archived("demo", 1).await;
+    // The commit is over: its last file is not where the obstacle is to be.
+    until("the ack", || async { (scene.acked("demo").await == 1).then_some(()) }).await;
     let obstacle = scene.archive().join("positions.json.tmp");
     std::fs::create_dir(&obstacle).unwrap();
     scene.say("demo", 2).await;
