@@ -13,7 +13,7 @@ help: ## list the targets
 setup: ## install what the tests need: browser, fonts, npm, Python and cargo packages
 	@scripts/test.sh setup
 
-build: ## build the release binaries of the gateway and the load tester
+build: ## build the programs: the gateway, the load tester and the bridge worker
 	@scripts/test.sh build
 
 run: ## run the gateway for trying it out: http://127.0.0.1:8080/ (ARGS="--tick 250")

@@ -105,7 +105,7 @@ step_web() {
 
 step_build() {
     get_compiler || lack "a C++ compiler"
-    get_gateway
+    get_programs
 }
 
 # The tests of web/ that can run against a real gateway.
@@ -113,7 +113,7 @@ step_pages() {
     get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"
     get_node_modules || lack "the packages of web/package-lock.json"
     get_browser || lack "Chromium with Chinese and emoji fonts"
-    get_gateway
+    get_programs
     (cd web && grep -l BARRAGE_URL tests/*.test.mjs | xargs ../scripts/with-gateway.sh node --test)
 }
 
@@ -123,7 +123,7 @@ step_interop() {
     get_node_modules || lack "the packages of web/package-lock.json"
     get_browser || lack "Chromium with Chinese and emoji fonts"
     get_python || lack "Python 3 with venv and scripts/requirements.txt"
-    get_gateway
+    get_programs
     tests/interop/run.sh
 }
 
@@ -133,15 +133,14 @@ step_cluster() {
     get_node_modules || lack "the packages of web/package-lock.json"
     get_browser || lack "Chromium with Chinese and emoji fonts"
     get_nats || lack "nats-server ${NATS_VERSIONS[*]}"
-    get_gateway
-    cargo build --release --locked --package bridge-worker
+    get_programs
     node --test tests/cluster/*.test.mjs
 }
 
 # The two binaries as they are shipped: pages, health, and an archive whose account closes.
 step_smoke() {
     get_curl || lack "curl"
-    get_gateway
+    get_programs
     scripts/with-gateway.sh scripts/smoke.sh
 }
 
@@ -149,7 +148,7 @@ step_smoke() {
 step_metrics() {
     get_curl || lack "curl"
     get_promtool || lack "promtool (of Debian's package prometheus)"
-    get_gateway
+    get_programs
     scripts/with-gateway.sh scripts/metrics.sh
 }
 
@@ -182,7 +181,7 @@ step_screenshots() {
     get_node || lack "Node.js $NODE_MAJOR_MIN or later with npm"
     get_node_modules || lack "the packages of web/package-lock.json"
     get_browser || lack "Chromium with Chinese and emoji fonts"
-    get_gateway
+    get_programs
     scripts/with-gateway.sh node web/tests/screenshot.mjs
     # The report is one of `make bench`.
     [[ -f target/bench/large.1.json ]] || return 0

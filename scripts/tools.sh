@@ -103,4 +103,4 @@ get_promtool() {
 }
 
 # What the steps that need a running gateway have in common.
-get_gateway() { cargo build --release --locked --package gateway --package loadtest; }
+get_programs() { cargo build --release --locked; }

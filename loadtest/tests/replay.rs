@@ -119,7 +119,11 @@ async fn an_honest_gateway_closes_for_every_viewer() {
     assert_eq!((&viewers["viewers"], &viewers["exact"]), (&3.into(), &3.into()));
     let told = ["received", "left_out", "gap"].map(|name| viewers[name].as_u64().unwrap());
     assert_eq!(told.iter().sum::<u64>(), 150, "{}", run.text());
-    assert!(run.report["figures"]["latency_p50_ms"]["value"].as_f64() > Some(0.0));
+    let figure = |name: &str| run.report["figures"][name]["value"].as_f64().unwrap();
+    assert!(figure("latency_p50_ms") > 0.0);
+    let acked = figure("acked_per_s") * figure("duration_s");
+    assert!((acked - 50.0).abs() < 1e-6, "{acked} of 50: {}", run.text());
+    assert_eq!(figure("sent_per_s"), figure("acked_per_s"));
 }
 
 #[tokio::test]

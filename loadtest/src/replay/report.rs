@@ -68,6 +68,17 @@ impl Replayed {
         }
     }
 
+    /// How many danmaku were sent, each once however often it was tried.
+    pub(crate) fn sent(&self) -> u64 {
+        let Publishing { acked, refused, unanswered, .. } = &self.publishing;
+        acked + unanswered + refused.values().sum::<u64>()
+    }
+
+    /// How many of them were acked.
+    pub(crate) fn acked(&self) -> u64 {
+        self.publishing.acked
+    }
+
     /// What is wrong with it.
     pub(crate) fn findings(&self) -> Vec<String> {
         let Publishing { acked, unanswered, repeated_ids, .. } = &self.publishing;

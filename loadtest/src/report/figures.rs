@@ -105,8 +105,13 @@ fn rates(figures: &mut Figures, report: &Report) {
     let length_s = report.end_us.saturating_sub(report.begin_us) as f64 / 1e6;
     let per_s = |count: u64| if length_s > 0.0 { count as f64 / length_s } else { 0.0 };
     figures.put("duration_s", length_s, "s");
-    figures.put("sent_per_s", per_s(seconds.iter().map(|s| s.sent).sum()), "1/s");
-    figures.put("acked_per_s", per_s(seconds.iter().map(|s| s.acked).sum()), "1/s");
+    let (sent, acked) = match &report.replay {
+        // Its publisher is none of the clients.
+        Some(replayed) => (replayed.sent(), replayed.acked()),
+        None => (seconds.iter().map(|s| s.sent).sum(), seconds.iter().map(|s| s.acked).sum()),
+    };
+    figures.put("sent_per_s", per_s(sent), "1/s");
+    figures.put("acked_per_s", per_s(acked), "1/s");
     figures.put("frames_per_s", per_s(seconds.iter().map(|s| s.frames).sum()), "1/s");
     figures.put("events_per_s", per_s(seconds.iter().map(|s| s.events).sum()), "1/s");
     let bytes: u64 = seconds.iter().map(|s| s.bytes).sum();
