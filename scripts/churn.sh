@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-cargo build --locked --release --package gateway
+cargo build --locked --release --bin barrage-gateway
 export BARRAGE_CHURN_CYCLES=${1:-200000} BARRAGE_CHURN_ROOMS=${2:-20000}
 export BARRAGE_CHURN_GATEWAY=$PWD/target/release/barrage-gateway
 cargo test --locked --package gateway --test it -- churn:: --nocapture --test-threads 1
