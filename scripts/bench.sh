@@ -54,7 +54,7 @@ forget() {
 }
 
 step_build() {
-    run build 1 $((25 * MINUTE)) cargo build --release --locked -p gateway -p loadtest
+    run build 1 $((25 * MINUTE)) cargo build --release --locked
 }
 
 # A whole gateway beside a bare send(2) loop: frames, CPU, memory.
