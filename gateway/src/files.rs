@@ -10,9 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// For listeners, logs, certificates, links to servers and the admin port.
 const OWN: u64 = 128;
-/// For what each shard's thread waits on, and for connections that it has accepted and not looked
-/// at yet: it accepts 128 in one go, as many as the runtime lets a task do.
-const OWN_OF_SHARD: u64 = 8 + 128;
+/// For what each shard's thread waits on, and the connection that it is just taking in.
+const OWN_OF_SHARD: u64 = 8;
 /// Fewer are of no use.
 const LEAST: u64 = 64;
 /// Connections that are over a limit and stay until they are told so.
@@ -85,11 +84,11 @@ mod tests {
         let of = |files, most| Places::of(files, 2, most).unwrap();
         assert_eq!(of(1_000_000, 200_000), Places { connections: 200_000, refusals: 1_024 });
         assert_eq!(of(u64::MAX, 200_000), Places { connections: 200_000, refusals: 1_024 });
-        assert_eq!(of(20_000, 200_000), Places { connections: 19_294, refusals: 306 });
-        assert_eq!(of(1_024, 200_000), Places { connections: 615, refusals: 9 });
-        assert_eq!(of(1_024, 10), Places { connections: 10, refusals: 9 });
-        assert_eq!(of(464, 10).connections, 10, "the least");
-        let error = Places::of(463, 2, 10).unwrap_err().to_string();
-        assert!(error.contains("463 files") && error.contains("464"), "{error}");
+        assert_eq!(of(20_000, 200_000), Places { connections: 19_546, refusals: 310 });
+        assert_eq!(of(1_024, 200_000), Places { connections: 867, refusals: 13 });
+        assert_eq!(of(1_024, 10), Places { connections: 10, refusals: 13 });
+        assert_eq!(of(208, 10).connections, 10, "the least");
+        let error = Places::of(207, 2, 10).unwrap_err().to_string();
+        assert!(error.contains("207 files") && error.contains("208"), "{error}");
     }
 }

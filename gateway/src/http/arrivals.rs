@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::guests::Denied;
+use crate::doorman::Pass;
 use crate::http::held::Hold;
 use crate::http::serve::{HEAD_TIMEOUT, Public, Visitor};
 use crate::http::tls::Tls;
@@ -80,14 +81,26 @@ impl Public {
         }
     }
 
+    /// Lets it in, or closes it unheard. At once, not in a task of its own: such tasks wait for
+    /// their turn, and meanwhile a crowd would be accepted that there are no files for.
     fn spawn(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let address = peer.ip().to_canonical();
+        let known = (!self.rules.proxies.trust(address)).then_some(address);
+        let Some((pass, entered)) = self.context.doorman.enter(known) else { return };
         let tasks = self.tasks.clone();
-        tasks.spawn_local(self.receive(stream, peer));
+        tasks.spawn_local(self.receive(stream, peer, pass, entered.err()));
     }
 
     /// Finds out who it is, and in which language it speaks.
-    async fn receive(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr) {
-        let Some(visitor) = self.meet(&mut stream, peer).await else { return };
+    async fn receive(
+        self: Rc<Self>,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        pass: Pass,
+        denied: Option<Denied>,
+    ) {
+        let met = self.meet(&mut stream, peer, pass, denied).await;
+        let Some(visitor) = met else { return };
         match self.tls.clone() {
             None => self.serve(stream, visitor).await,
             Some(tls) => Box::pin(self.receive_encrypted(tls, stream, visitor)).await,
@@ -105,9 +118,14 @@ impl Public {
         }
     }
 
-    /// Finds out whose connection it is, and whether there is room for it. `None`: it is closed
-    /// without an answer.
-    async fn meet(&self, stream: &mut TcpStream, peer: SocketAddr) -> Option<Visitor> {
+    /// Finds out whose connection it is. `None`: it is closed without an answer.
+    async fn meet(
+        &self,
+        stream: &mut TcpStream,
+        peer: SocketAddr,
+        mut pass: Pass,
+        mut denied: Option<Denied>,
+    ) -> Option<Visitor> {
         let proxies = &self.rules.proxies;
         let address = tokio::time::timeout(HEAD_TIMEOUT, proxies.address(stream, peer)).await;
         let Ok(Ok(address)) = address else {
@@ -115,8 +133,11 @@ impl Public {
             return None;
         };
         let known = (!proxies.trust(address)).then_some(address);
-        let (pass, entered) = self.context.doorman.enter(known)?;
-        let denied = entered.err();
+        if let Some(address) = known
+            && denied.is_none()
+        {
+            denied = pass.claim(address).err();
+        }
         let is_knocked = match known.filter(|_| self.tls.is_some()) {
             None => false,
             Some(address) => {

@@ -10,9 +10,9 @@ use crate::support::gateway::metric;
 use crate::support::process::GatewayProcess;
 use crate::support::{soon, until};
 
-/// With two shards: 400 files for itself, 3 to refuse with, the rest for connections.
-const FILES: u32 = 600;
-const PLACES: usize = 197;
+/// With two shards: 144 files for itself, 2 to refuse with, the rest for connections.
+const FILES: u32 = 300;
+const PLACES: usize = 154;
 
 #[tokio::test]
 async fn a_process_with_few_files_refuses_whom_it_cannot_hold_and_stays_well() {
@@ -38,7 +38,7 @@ async fn a_process_with_few_files_refuses_whom_it_cannot_hold_and_stays_well() {
     }
     let unheard = || async {
         let count = metric(gateway.admin, "barrage_turned_away_total", "unheard").await;
-        (count >= f64::from(2 * FILES - 3)).then_some(())
+        (count >= f64::from(2 * FILES - 2)).then_some(())
     };
     until("the crowd is closed", unheard).await;
     assert_eq!(metric(gateway.admin, "barrage_accept_failures_total", "").await, 0.0);
@@ -64,5 +64,5 @@ fn a_process_with_too_few_files_says_what_it_needs() {
     let output = Command::new("sh").arg("-c").arg(command).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{said}");
-    assert!(said.contains("may open 100 files, and needs 464 or more"), "{said}");
+    assert!(said.contains("may open 100 files, and needs 208 or more"), "{said}");
 }

@@ -20,8 +20,8 @@ async fn a_gateway_that_reaches_its_servers_warns_of_nothing() {
         let folder = TempDir::new().unwrap();
         // So few that no system's limit of open files is worth a word.
         let process = start(&folder, &nats.url(), &[("BARRAGE_LIMITS_CONNECTIONS", "20")]);
-        let log = log_with(&process, " ready").await;
-        let steps = ["connecting to the broker", "the broker is reached", " ready"];
+        let log = log_with(&process, "canary: ready").await;
+        let steps = ["connecting to the broker", "the broker is reached", "canary: ready"];
         let places = steps.map(|step| log.find(step));
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{log}");
         assert!(!log.contains("WARN"), "{log}");
